@@ -1,0 +1,26 @@
+"""Entry point of the `analyst` command: answer the cheapest calls first, then turn every error into one sentence and an exit code."""
+
+import sys
+
+from analyst_cli import __version__
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line of this process; never lets a traceback reach a person."""
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["-V"]):  # before Typer is imported: 5 times as fast
+        sys.stdout.write(f"analyst {__version__}\n")
+        return
+    if len(argv) == 2 and argv[0] == "callback":  # what the operating system's URL handler starts: standard library only
+        from analyst_cli.client.callback import deliver  # noqa: PLC0415
+
+        sys.exit(deliver(argv[1]))
+    from analyst_cli.app import run  # noqa: PLC0415
+
+    sys.exit(run(argv))
+
+
+if __name__ == "__main__":
+    main()

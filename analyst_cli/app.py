@@ -1,0 +1,139 @@
+"""The root command: knows every command by name and one line of help, and imports it only when it is used.
+
+A command lives in `analyst_cli/commands/<file>.py` as a `typer.Typer` named `app`, or as a plain function. `COMMANDS` is the whole registry.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from analyst_cli import output
+from analyst_cli.errors import AnalystError
+from analyst_cli.exit_codes import ExitCode, exit_code_of
+
+__all__ = ["COMMANDS", "app", "run"]
+
+
+class Entry(NamedTuple):
+    """Where a command lives and the line that `analyst --help` shows."""
+
+    target: str
+    help: str
+    panel: str
+
+
+_READ, _ACT, _ACCOUNT, _SERVER, _AGENTS = "Read", "Act", "Account and settings", "Server", "Agents"
+
+COMMANDS: dict[str, Entry] = {
+    "inbox": Entry("analyst_cli.commands.inbox:inbox", "Open the live inbox.", _READ),
+    "list": Entry("analyst_cli.commands.read:list_", "List notifications, newest first.", _READ),
+    "show": Entry("analyst_cli.commands.read:show", "Show one notification, with its chart.", _READ),
+    "watch": Entry("analyst_cli.commands.watch:watch", "Print notifications as they arrive.", _READ),
+    "search": Entry("analyst_cli.commands.read:search", "Search titles and messages.", _READ),
+    "badge": Entry("analyst_cli.commands.badge:badge", "Print the unread count for a status bar.", _READ),
+    "mark": Entry("analyst_cli.commands.act:mark", "Mark notifications read, unread, archived, acknowledged.", _ACT),
+    "snooze": Entry("analyst_cli.commands.act:snooze", "Put notifications aside until later.", _ACT),
+    "investigate": Entry("analyst_cli.commands.investigate:investigate", "Start a coding agent on a notification.", _ACT),
+    "scripts": Entry("analyst_cli.commands.scripts", "List, run, test, create and explain scripts.", _ACT),
+    "login": Entry("analyst_cli.commands.login:login", "Sign in to a server.", _ACCOUNT),
+    "logout": Entry("analyst_cli.commands.login:logout", "Forget the token of this machine.", _ACCOUNT),
+    "whoami": Entry("analyst_cli.commands.login:whoami", "Tell who is signed in, and where the token lies.", _ACCOUNT),
+    "server": Entry("analyst_cli.commands.server", "List and choose servers.", _ACCOUNT),
+    "config": Entry("analyst_cli.commands.config", "Show and change settings.", _ACCOUNT),
+    "doctor": Entry("analyst_cli.commands.doctor:doctor", "Check everything and tell the remedies.", _ACCOUNT),
+    "service": Entry("analyst_cli.commands.service", "Keep a background watch running at login.", _ACCOUNT),
+    "completion": Entry("analyst_cli.commands.completion:completion", "Print the completion script of a shell.", _ACCOUNT),
+    "demo": Entry("analyst_cli.commands.demo:demo", "Try everything out in a temporary folder.", _ACCOUNT),
+    "gateway": Entry("analyst_cli.commands.gateway", "Serve and administrate the gateway and the portal.", _SERVER),
+    "dispatch": Entry("analyst_cli.commands.dispatch:dispatch", "Send a notification to a user.", _SERVER),
+    "status": Entry("analyst_cli.commands.dispatch:status", "Tell what became of a notification, per device.", _SERVER),
+    "token": Entry("analyst_cli.commands.token", "Issue, inspect and refresh tokens.", _SERVER),
+    "runner": Entry("analyst_cli.commands.runner", "Run the notification scripts.", _SERVER),
+    "telegram": Entry("analyst_cli.commands.telegram", "Serve the Telegram bot.", _SERVER),
+    "desktop": Entry("analyst_cli.commands.desktop", "Guarded desktop bridge for coding agents.", _AGENTS),
+}
+
+
+class _LazyCommand(TyperCommand):
+    """Stand in for a command until somebody calls, completes or asks help of it."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name=name, help=entry.help, callback=lambda: None, rich_help_panel=entry.panel)
+        self._target = entry.target
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return self._real().make_context(info_name, args, parent=parent, **extra)
+
+    def _real(self) -> Any:
+        module, _, attribute = self._target.partition(":")
+        found = getattr(import_module(module), attribute or "app")
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(name=self.name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = self.name
+        return command
+
+
+class _Root(TyperGroup):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, entry in COMMANDS.items():
+            self.commands[name] = _LazyCommand(name, entry)
+
+
+app = typer.Typer(
+    name="analyst",
+    cls=_Root,
+    help="Alerts of a data team, in the terminal of the person who must act.",
+    epilog="Documentation: docs/index.md. Report what surprises you: every error message should tell the way out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    *,
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit.", is_eager=True),
+    color: str = typer.Option("auto", "--color", help="auto, always or never.", metavar="WHEN"),
+) -> None:
+    """Alerts of a data team, in the terminal of the person who must act."""
+    if version:
+        from analyst_cli import __version__  # noqa: PLC0415
+
+        output.line(f"analyst {__version__}")
+        raise typer.Exit
+    if color not in {"auto", "always", "never"}:
+        raise typer.BadParameter(f"{color!r} is none of auto, always, never", param_hint="--color")
+    if color != "auto":
+        os.environ["ANALYST_COLOR"] = color
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors become one sentence on stderr."""
+    try:
+        code = app(args=list(argv), standalone_mode=False)
+        sys.stdout.flush()
+    except AnalystError as error:
+        output.note(f"analyst: {error}")
+        return exit_code_of(error)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except typer._click.ClickException as error:  # noqa: SLF001 - typer vendors click without a public name for it
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:  # `analyst list | head`: end quietly, as other Unix programs do
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PIPE_CLOSED
+    return code if isinstance(code, int) else ExitCode.OK

@@ -1,0 +1,1 @@
+"""The client without a face: connection, local inbox, sign-in."""

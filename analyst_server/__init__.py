@@ -1,0 +1,1 @@
+"""The server side of `analyst`: gateway, portal, runner, channels."""

@@ -1,0 +1,1 @@
+"""The log of events that every inbox is."""
