@@ -1,0 +1,42 @@
+"""What all tests share: a home folder of their own, and the rule for tests that need real components."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.pop("NO_COLOR", None)
+for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTOP_JWT_", "WS_"))]:
+    del os.environ[name]  # a developer's own settings decide nothing here
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a home folder of its own, so that none reads or writes the developer's."""
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose real component is missing; fail it where CI=true, because there nothing may be missing."""
+    for mark in item.iter_markers("real"):
+        missing = [component for component in mark.args if not _present(component)]
+        if missing:
+            reason = f"needs {', '.join(missing)}"
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{reason}, and CI has everything installed")
+            pytest.skip(reason)
+
+
+def _present(component: str) -> bool:
+    """Tell whether a component is here: `python:NAME` an importable module, `root` the right to be root, else a program of that name."""
+    if component == "root":
+        return os.geteuid() == 0
+    if component.startswith("python:"):
+        return importlib.util.find_spec(component.removeprefix("python:")) is not None
+    return shutil.which(component) is not None or Path("/usr/libexec", component).exists()
