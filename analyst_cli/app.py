@@ -38,7 +38,9 @@ COMMANDS: dict[str, Entry] = {
     "badge": Entry("analyst_cli.commands.badge:badge", "Print the unread count for a status bar.", _READ),
     "mark": Entry("analyst_cli.commands.act:mark", "Mark notifications read, unread, archived, acknowledged.", _ACT),
     "snooze": Entry("analyst_cli.commands.act:snooze", "Put notifications aside until later.", _ACT),
-    "investigate": Entry("analyst_cli.commands.investigate:investigate", "Start a coding agent on a notification.", _ACT),
+    "investigate": Entry(
+        "analyst_cli.commands.investigate:investigate", "Start a coding agent on a notification.", _ACT
+    ),
     "scripts": Entry("analyst_cli.commands.scripts", "List, run, test, create and explain scripts.", _ACT),
     "login": Entry("analyst_cli.commands.login:login", "Sign in to a server.", _ACCOUNT),
     "logout": Entry("analyst_cli.commands.login:logout", "Forget the token of this machine.", _ACCOUNT),
@@ -47,7 +49,9 @@ COMMANDS: dict[str, Entry] = {
     "config": Entry("analyst_cli.commands.config", "Show and change settings.", _ACCOUNT),
     "doctor": Entry("analyst_cli.commands.doctor:doctor", "Check everything and tell the remedies.", _ACCOUNT),
     "service": Entry("analyst_cli.commands.service", "Keep a background watch running at login.", _ACCOUNT),
-    "completion": Entry("analyst_cli.commands.completion:completion", "Print the completion script of a shell.", _ACCOUNT),
+    "completion": Entry(
+        "analyst_cli.commands.completion:completion", "Print the completion script of a shell.", _ACCOUNT
+    ),
     "demo": Entry("analyst_cli.commands.demo:demo", "Try everything out in a temporary folder.", _ACCOUNT),
     "gateway": Entry("analyst_cli.commands.gateway", "Serve and administrate the gateway and the portal.", _SERVER),
     "dispatch": Entry("analyst_cli.commands.dispatch:dispatch", "Send a notification to a user.", _SERVER),

@@ -55,7 +55,8 @@ def _folder(variable: str, below_home: str, platformdirs_name: str) -> Path:
     named = os.environ.get(variable)
     if named and Path(named).is_absolute():  # the XDG base directory specification: a relative path is to be ignored
         return Path(named) / APP
-    if sys.platform == "linux":
+    system: str = sys.platform  # a plain string: the type checker would take the rest for unreachable
+    if system == "linux":
         return Path.home() / below_home / APP
     import platformdirs  # noqa: PLC0415 - see the module's docstring
 

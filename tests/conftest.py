@@ -11,12 +11,20 @@ os.environ.pop("NO_COLOR", None)
 for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTOP_JWT_", "WS_"))]:
     del os.environ[name]  # a developer's own settings decide nothing here
 
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a home folder of its own, so that none reads or writes the developer's."""
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):
+    for name in (
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_RUNTIME_DIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(folder))
     return folder

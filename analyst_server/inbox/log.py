@@ -1,0 +1,127 @@
+"""The interface of the log of events, and its promises. Implementations: `memory.py`, `sqlite.py`; any must pass `tests/server/inbox/contract`.
+
+Promises, of every implementation:
+
+Order        Within a user, `seq` increases strictly and has gaps. All readers and listeners see the same order.
+Durability   `append` and `mark` return after their event would survive a crash of the process and of the machine. A listener is told after that.
+Idempotency  A notification's `id` is its key within its user: the same id with the same body is answered as a duplicate and stores nothing,
+             another body raises `Conflict`. Marking twice is harmless.
+Isolation    Nobody sees another user's events; an id of somebody else is an unknown id.
+Errors       `StoreUnavailable` when nothing can be stored or read now; nothing is half-stored. `CursorLost` when a cursor cannot be honoured.
+
+Nothing here may assume one process or gapless numbers: several gateways may append to and read from one log at once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+from analyst_server.wire.messages import MarkState, NotificationState
+
+__all__ = [
+    "Appended",
+    "Event",
+    "EventListener",
+    "InboxLog",
+    "MarkDraft",
+    "Marked",
+    "NotificationDraft",
+    "Seq",
+    "Snapshot",
+    "StoredNotification",
+    "User",
+]
+
+User = NewType("User", str)
+Seq = NewType("Seq", int)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationDraft:
+    """A notification that is to be stored."""
+
+    user: User
+    id: str
+    body: bytes  # JSON object of a wire `Notification` without `type`, `seq`, `replay`, `snapshot`, `state`
+    image: str | None = None  # name in the image store that the body refers to
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDraft:
+    """A change of state that is to be stored."""
+
+    user: User
+    ids: Sequence[str]
+    state: MarkState
+    at: str  # RFC 3339 UTC
+    device: str = ""
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a notification is in the log; `duplicate` when it was there before."""
+
+    seq: Seq
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Where a mark is in the log (None: nothing known was marked), and the ids that the user does not have."""
+
+    seq: Seq | None
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the log: `body` is a notification's body, or the JSON of a wire `StateChange` without `type` and `seq`."""
+
+    user: User
+    seq: Seq
+    is_notification: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotification:
+    """A notification and its state now."""
+
+    seq: Seq
+    body: bytes
+    state: NotificationState
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The latest notifications of a user, oldest first, as of event `seq` (0: nothing was ever stored)."""
+
+    seq: Seq
+    notifications: tuple[StoredNotification, ...]
+
+
+EventListener = Callable[[Event], None]  # called on the event loop, must not block, raises nothing
+
+
+class InboxLog(Protocol):
+    """A log of events per user. See the module for its promises."""
+
+    @property
+    def epoch(self) -> str:
+        """Random id of this log, made when it was created; a cursor of another epoch means nothing here."""
+
+    async def append(self, draft: NotificationDraft) -> Appended:
+        """Store a notification. Raises `Conflict`, `StoreUnavailable`."""
+
+    async def mark(self, draft: MarkDraft) -> Marked:
+        """Store a change of state of those ids that the user has. Raises `StoreUnavailable`."""
+
+    async def read(self, user: User, *, after: Seq, limit: int) -> Sequence[Event]:
+        """Return up to `limit` events after a position, in order; empty at the end. Raises `CursorLost("expired" | "ahead")`, `StoreUnavailable`."""
+
+    async def snapshot(self, user: User, *, limit: int = 50) -> Snapshot:
+        """Return the latest notifications with their state. Raises `StoreUnavailable`."""
+
+    def subscribe(self, user: User, listener: EventListener) -> Callable[[], None]:
+        """Tell a listener every event of the user that is stored from now on, by whichever process, once and in order; return what ends it."""
