@@ -1,0 +1,157 @@
+"""Which servers this person uses, and which one is meant now. Holds no secret.
+
+The file `servers.json` in the settings folder is written by `analyst login` and `analyst server use`:
+`{"current": "https://…", "servers": {"https://…": {"username": "petr", "device": "…", "token_store": "keyring"}}}`.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from analyst_cli import paths
+from analyst_cli.errors import LocalProblem, UsageProblem
+
+__all__ = [
+    "EMBEDDED_SERVER",
+    "KnownServer",
+    "choose",
+    "current_server",
+    "forget",
+    "known_servers",
+    "normalized",
+    "remember",
+    "replace_file",
+]
+
+EMBEDDED_SERVER = "http://127.0.0.1:8766"  # the portal of `analyst gateway serve` on this machine
+
+
+@dataclass(frozen=True, slots=True)
+class KnownServer:
+    """A server that somebody signed in to from this account."""
+
+    url: str
+    username: str = ""
+    token_store: str = ""  # "keyring" or "file": where the token was put, so that nobody has to search
+    is_current: bool = False
+
+
+def current_server(flag: str | None = None) -> str:
+    """Return the server that is meant: flag, then `ANALYST_SERVER`, then the one chosen last, then the embedded one."""
+    if flag:
+        return normalized(flag)
+    named = os.environ.get("ANALYST_SERVER")
+    if named:
+        return normalized(named)
+    return next((server.url for server in known_servers() if server.is_current), EMBEDDED_SERVER)
+
+
+def normalized(url: str) -> str:
+    """Return the server's address as this program writes it: scheme, host, port, path, no slash at the end.
+
+    A bare host becomes https (http on loopback). Raises `UsageProblem`.
+    """
+    text = url.strip()
+    if "://" not in text:
+        host = text.split("/")[0].rsplit(":", 1)[0]
+        text = ("http://" if host in {"localhost", "127.0.0.1", "[::1]"} else "https://") + text
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as exc:
+        raise UsageProblem(
+            f"{url!r} is no server address ({exc})", "give one like https://analyst.example.com"
+        ) from exc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise UsageProblem(f"{url!r} is no server address", "give one like https://analyst.example.com")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def known_servers() -> list[KnownServer]:
+    """Return the known servers, the current one first, the others by address."""
+    content = _read()
+    current = content.get("current")
+    found = [
+        KnownServer(
+            url=url,
+            username=str(entry.get("username", "")),
+            token_store=str(entry.get("token_store", "")),
+            is_current=url == current,
+        )
+        for url, entry in content.get("servers", {}).items()
+    ]
+    return sorted(found, key=lambda server: (not server.is_current, server.url))
+
+
+def remember(server: KnownServer) -> None:
+    """Add or replace a server; it becomes the current one."""
+    _write([replace(server, is_current=True), *(known for known in known_servers() if known.url != server.url)])
+
+
+def choose(url: str) -> None:
+    """Make a known server the current one. Raises `UsageProblem` for an unknown one."""
+    servers = known_servers()
+    if url not in {server.url for server in servers}:
+        known = ", ".join(server.url for server in servers) or "none yet"
+        raise UsageProblem(f"no server {url} is known (known: {known})", f"analyst login --server {url}")
+    _write([replace(server, is_current=server.url == url) for server in servers])
+
+
+def forget(url: str) -> None:
+    """Forget a server; when it was the current one, none is."""
+    _write([server for server in known_servers() if server.url != url])
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file for its owner only (0600), whole or not at all: temporary file, fsync, rename."""
+    paths.private_folder(path.parent)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _file() -> Path:
+    return paths.config_dir() / "servers.json"
+
+
+def _read() -> dict[str, dict[str, dict[str, object]]]:
+    try:
+        content = json.loads(_file().read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as exc:
+        raise LocalProblem(
+            f"{_file()} cannot be read ({exc})", "move it away and sign in again: analyst login"
+        ) from exc
+    if not isinstance(content, dict) or not all(
+        isinstance(entry, dict) for entry in content.get("servers", {}).values()
+    ):
+        raise LocalProblem(
+            f"{_file()} is not what this program writes", "move it away and sign in again: analyst login"
+        )
+    return content
+
+
+def _write(servers: list[KnownServer]) -> None:
+    current = next((server.url for server in servers if server.is_current), None)
+    entries = {
+        server.url: {key: value for key, value in asdict(server).items() if key not in {"url", "is_current"}}
+        for server in servers
+    }
+    try:
+        replace_file(_file(), json.dumps({"current": current, "servers": entries}, indent=1).encode() + b"\n")
+    except OSError as exc:
+        raise LocalProblem(
+            f"{_file()} cannot be written ({exc.strerror})", "check the folder's owner and free space"
+        ) from exc
