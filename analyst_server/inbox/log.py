@@ -44,6 +44,7 @@ class NotificationDraft:
     id: str
     body: bytes  # JSON object of a wire `Notification` without `type`, `seq`, `replay`, `snapshot`, `state`
     image: str | None = None  # name in the image store that the body refers to
+    fingerprint: bytes = b""  # of what the caller sent (without a time or id filled in); decides "the same body". Empty: the body itself decides
 
 
 @dataclass(frozen=True, slots=True)
