@@ -18,7 +18,7 @@ def main() -> None:
     ):  # what the operating system's URL handler starts: standard library only
         from analyst_cli.client.callback import deliver  # noqa: PLC0415
 
-        sys.exit(deliver(argv[1]))
+        sys.exit(deliver(argv[1:]))
     from analyst_cli.app import run  # noqa: PLC0415
 
     sys.exit(run(argv))

@@ -9,6 +9,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from analyst_cli import paths
@@ -125,7 +126,7 @@ def _file() -> Path:
     return paths.config_dir() / "servers.json"
 
 
-def _read() -> dict[str, dict[str, dict[str, object]]]:
+def _read() -> dict[str, Any]:
     try:
         content = json.loads(_file().read_bytes())
     except FileNotFoundError:
