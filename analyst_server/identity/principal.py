@@ -13,3 +13,4 @@ class Principal:
     device: str  # empty: the token names none (issued by the source system)
     token_id: str  # the token's `jti`; empty: it has none, so it can be revoked only with its user
     expires_at: float  # Unix time in seconds; a socket of this principal closes then
+    issued_at: float = 0.0  # Unix time in seconds; "sign out everywhere" refuses what is older
