@@ -5,8 +5,10 @@ Promises, of every implementation:
 Order        Within a user, `seq` increases strictly and has gaps. All readers and listeners see the same order.
 Durability   `append` and `mark` return after their event would survive a crash of the process and of the machine. A listener is told after that.
 Idempotency  A notification's `id` is its key within its user: the same id with the same body is answered as a duplicate and stores nothing,
-             another body raises `Conflict`. Marking twice is harmless.
+             another body raises `Conflict`. A key is remembered as long as its notification (an implementation with a shorter window says so).
+             Marking twice is harmless: the later event wins.
 Isolation    Nobody sees another user's events; an id of somebody else is an unknown id.
+Retention    Only a prefix of a user's log is ever removed, so that what is left is complete in itself; a cursor before the cut is `expired`.
 Errors       `StoreUnavailable` when nothing can be stored or read now; nothing is half-stored. `CursorLost` when a cursor cannot be honoured.
 
 Nothing here may assume one process or gapless numbers: several gateways may append to and read from one log at once.
@@ -16,9 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
+import msgspec
+
 from analyst_server.wire.messages import MarkState, NotificationState
 
 __all__ = [
+    "START",
     "Appended",
     "Event",
     "EventListener",
@@ -34,6 +39,8 @@ __all__ = [
 
 User = NewType("User", str)
 Seq = NewType("Seq", int)
+
+START = Seq(0)  # before every event
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,15 @@ class MarkDraft:
     at: str  # RFC 3339 UTC
     device: str = ""
     until: str | None = None
+
+    def body_for(self, known_ids: Sequence[str]) -> bytes:
+        """Return the body of its event, which names only ids that the user has."""
+        fields: dict[str, object] = {"ids": known_ids, "state": self.state, "at": self.at}
+        if self.device:
+            fields["device"] = self.device
+        if self.until is not None:
+            fields["until"] = self.until
+        return msgspec.json.encode(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +135,14 @@ class InboxLog(Protocol):
         """Store a change of state of those ids that the user has. Raises `StoreUnavailable`."""
 
     async def read(self, user: User, *, after: Seq, limit: int) -> Sequence[Event]:
-        """Return up to `limit` events after a position, in order; empty at the end. Raises `CursorLost("expired" | "ahead")`, `StoreUnavailable`."""
+        """Return up to `limit` events after a position, in order; empty at the end. 0 is before the oldest event that is kept.
+
+        Raises `CursorLost("expired")` where events after the position were removed (in the middle of a replay too) and for a negative position,
+        `CursorLost("ahead")` for a position after the user's newest event, `StoreUnavailable`.
+        """
 
     async def snapshot(self, user: User, *, limit: int = 50) -> Snapshot:
-        """Return the latest notifications with their state. Raises `StoreUnavailable`."""
+        """Return the latest notifications with their state (with `limit` 0 only where the log ends). Raises `StoreUnavailable`."""
 
     def subscribe(self, user: User, listener: EventListener) -> Callable[[], None]:
         """Tell a listener every event of the user that is stored from now on, by whichever process, once and in order; return what ends it."""
