@@ -61,7 +61,7 @@ def find_token(server: str) -> Token:
     named = os.environ.get("ANALYST_TOKEN")
     if named:
         return Token(named.strip(), "ANALYST_TOKEN")
-    remembered = next((known.token_store for known in known_servers() if known.url == server), "")
+    remembered = next((known.kept_in for known in known_servers() if known.url == server), "")
     if remembered != "keyring":
         in_file = _read_file().get(server)
         if in_file:

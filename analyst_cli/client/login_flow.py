@@ -78,7 +78,7 @@ def open_browser(url: str) -> bool:
 
 
 async def through_browser(
-    portal: Portal, server: str, way: Way, device: str, scheme: str, talk: Talk, *, is_old_server: bool
+    portal: Portal, server: str, *, way: Way, device: str, scheme: str, talk: Talk, is_old_server: bool
 ) -> IssuedToken:
     """Sign in with the person's browser. Raises `SignInNeeded` when nobody comes back, `ServerRefused` when the code is not taken."""
     async with AsyncExitStack() as stack:

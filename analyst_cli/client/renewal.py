@@ -37,6 +37,6 @@ async def renewed_token(server: str, now: float) -> Token:
         if expires_at is not None and expires_at > now:
             return token
         raise
-    keeps_file = any(known.url == server and known.token_store == "file" for known in known_servers())
+    keeps_file = any(known.url == server and known.kept_in == "file" for known in known_servers())
     stored = store_token(server, issued.token, insecure=keeps_file)
     return Token(issued.token, stored.origin)

@@ -1,7 +1,7 @@
 """Which servers this person uses, and which one is meant now. Holds no secret.
 
 The file `servers.json` in the settings folder is written by `analyst login` and `analyst server use`:
-`{"current": "https://…", "servers": {"https://…": {"username": "petr", "device": "…", "token_store": "keyring"}}}`.
+`{"current": "https://…", "servers": {"https://…": {"username": "petr", "device": "…", "kept_in": "keyring"}}}`.
 """
 
 import json
@@ -36,7 +36,7 @@ class KnownServer:
 
     url: str
     username: str = ""
-    token_store: str = ""  # "keyring" or "file": where the token was put, so that nobody has to search
+    kept_in: str = ""  # "keyring" or "file": where the token was put, so that nobody has to search
     is_current: bool = False
 
 
@@ -80,7 +80,7 @@ def known_servers() -> list[KnownServer]:
         KnownServer(
             url=url,
             username=str(entry.get("username", "")),
-            token_store=str(entry.get("token_store", "")),
+            kept_in=str(entry.get("kept_in", "")),
             is_current=url == current,
         )
         for url, entry in content.get("servers", {}).items()
