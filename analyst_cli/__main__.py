@@ -13,9 +13,7 @@ def main() -> None:
     if argv in (["--version"], ["-V"]):  # before Typer is imported: 5 times as fast
         sys.stdout.write(f"analyst {__version__}\n")
         return
-    if (
-        len(argv) == 2 and argv[0] == "callback"
-    ):  # what the operating system's URL handler starts: standard library only
+    if argv[:1] == ["callback"]:  # started by the operating system's URL handler: standard library only
         from analyst_cli.client.callback import deliver  # noqa: PLC0415
 
         sys.exit(deliver(argv[1:]))

@@ -70,7 +70,7 @@ def find_token(server: str) -> Token:
         in_keyring = _from_keyring(server, is_expected=remembered == "keyring")
         if in_keyring:
             return Token(in_keyring, "keyring")
-    raise SignInNeeded(f"not signed in to {server}", f"analyst login --server {server}")
+    raise SignInNeeded(f"not signed in to {server}", f"sign in with: analyst login --server {server}")
 
 
 def store_token(server: str, token: str, *, insecure: bool = False) -> Stored:

@@ -3,6 +3,7 @@
 Raises, in every call: `ServerUnreachable` when nobody answers in time, `SignInNeeded` when the token is refused, `ServerRefused` otherwise.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -174,7 +175,7 @@ class Portal:
         if answer.status == 401 and with_token:
             raise SignInNeeded(
                 f"{self._server} does not accept the token ({words or 'expired or revoked'})",
-                f"analyst login --server {self._server}",
+                f"sign in again: analyst login --server {self._server}",
             )
         raise ServerRefused(f"{self._server}{path} answered {answer.status}: {words or answer.reason}")
 
@@ -202,6 +203,6 @@ def _reason(exc: BaseException) -> str:
         case aiohttp.ClientConnectorCertificateError():
             return f"its certificate is not valid: {exc.certificate_error}"
         case aiohttp.ClientConnectorError():
-            return exc.os_error.strerror or str(exc.os_error)
+            return os.strerror(exc.os_error.errno).lower() if exc.os_error.errno else str(exc.os_error)
         case _:
             return str(exc) or type(exc).__name__

@@ -61,7 +61,7 @@ async def handler_socket(arrival: Arrival[Judged]) -> AsyncIterator[None]:
         except OSError:
             path.unlink(missing_ok=True)  # left behind by a sign-in that was killed
         else:
-            writer.close()
+            await _end(writer)
             raise LocalProblem(
                 "another analyst login waits on this machine", "finish or end it first, or use --loopback or --device"
             )
@@ -73,7 +73,7 @@ async def handler_socket(arrival: Arrival[Judged]) -> AsyncIterator[None]:
             if url:
                 writer.write((arrival.offer(url) or "ok").encode() + b"\n")
                 await writer.drain()
-        writer.close()
+        await _end(writer)
 
     server = await asyncio.start_unix_server(answer, str(path), limit=MAX_URL_BYTES)
     try:
@@ -81,6 +81,7 @@ async def handler_socket(arrival: Arrival[Judged]) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
+        await server.wait_closed()
         path.unlink(missing_ok=True)
 
 
@@ -96,7 +97,7 @@ async def loopback(offer: Callable[[str], str]) -> AsyncIterator[str]:
                     pass  # the headers decide nothing here
             writer.write(_answer_to(request, address, offer))
             await writer.drain()
-        writer.close()
+        await _end(writer)
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=MAX_URL_BYTES)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -104,6 +105,7 @@ async def loopback(offer: Callable[[str], str]) -> AsyncIterator[str]:
         yield f"{address}/callback"
     finally:
         server.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -126,6 +128,12 @@ async def pasted(arrival: Arrival[Judged], tell: Callable[[str], None]) -> Async
         yield
     finally:
         loop.remove_reader(sys.stdin)
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def _answer_to(request: list[str], address: str, offer: Callable[[str], str]) -> bytes:

@@ -98,7 +98,9 @@ def choose(url: str) -> None:
     servers = known_servers()
     if url not in {server.url for server in servers}:
         known = ", ".join(server.url for server in servers) or "none yet"
-        raise UsageProblem(f"no server {url} is known (known: {known})", f"analyst login --server {url}")
+        raise UsageProblem(
+            f"no server {url} is known (known: {known})", f"sign in to it first: analyst login --server {url}"
+        )
     _write([replace(server, is_current=server.url == url) for server in servers])
 
 

@@ -68,7 +68,10 @@ def begin(*, redirect_uri: str | None = None, scheme: str = DEFAULT_SCHEME) -> A
 
 def read_callback(attempt: Attempt, url: str) -> Code | OldServerToken:
     """Judge a URL that came back. Raises `CallbackRefused` for every one that this attempt did not ask for."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise CallbackRefused("this is no link") from exc
     if attempt.redirect_uri is None:
         if parts.scheme != attempt.scheme or parts.netloc != "auth" or parts.path not in {"", "/"}:
             raise CallbackRefused(f"this is no link of the form {attempt.scheme}://auth?…")

@@ -129,7 +129,7 @@ def whoami(server: ServerOption = None, as_json: JsonOption = False) -> None:
         claims = credentials.claims_of(token.value)
     except ValueError as exc:
         raise SignInNeeded(
-            f"the token from {token.origin} cannot be read ({exc})", f"analyst login --server {address}"
+            f"the token from {token.origin} cannot be read ({exc})", f"sign in again: analyst login --server {address}"
         ) from exc
     devices, problem = asyncio.run(_devices(address, token.value))
     now = time.time()
@@ -226,7 +226,9 @@ def _keep(address: str, token: str, *, insecure: bool) -> None:
             f"what was given is no token ({exc})", "ask your administrator for one: analyst token issue NAME"
         ) from exc
     if claims.expires_at is not None and claims.expires_at <= time.time():
-        raise SignInNeeded(f"the token of {claims.username!r} has expired", f"analyst login --server {address}")
+        raise SignInNeeded(
+            f"the token of {claims.username!r} has expired", f"sign in: analyst login --server {address}"
+        )
     stored = credentials.store_token(address, token, insecure=insecure)
     servers.remember(servers.KnownServer(url=address, username=claims.username, kept_in=stored.origin))
     output.note(f"Signed in to {address} as {claims.username}; the token is kept in {_lies_in(stored.origin)}.")
