@@ -1,0 +1,88 @@
+"""Which local inbox belongs to which account: one database for a server and a user, found again offline.
+
+A folder a server below `<data>/inboxes/` (its name readable, made unique by a hash), a database a user in it. `<data>/inboxes/last.json` remembers
+the account that was connected last, on each server and at all, so that `analyst list` needs neither a network nor a keyring.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from analyst_cli.paths import data_dir, private_folder
+
+__all__ = ["Account", "inbox_path", "last_account", "remember", "same_server"]
+
+
+class Account(NamedTuple):
+    """A user of a server; `server` is the address the person uses (of the portal, or of a gateway without one)."""
+
+    server: str
+    user: str
+
+
+class _Noted(NamedTuple):
+    last: object  # [server, user], or None
+    users: dict[str, object]  # server -> user
+
+
+def inbox_path(account: Account) -> Path:
+    """Return where the inbox of an account lies; creates nothing."""
+    return _folder() / _safe(same_server(account.server)) / f"{_safe(account.user)}.db"
+
+
+def remember(account: Account) -> None:
+    """Note that this account was connected last. Atomic; the last of several processes wins."""
+    noted = _noted()
+    changed = _Noted([*account], {**noted.users, same_server(account.server): account.user})
+    if changed == noted:
+        return
+    handle, name = tempfile.mkstemp(dir=private_folder(_folder()), prefix=".last-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(changed._asdict(), file)
+    Path(name).replace(_folder() / "last.json")
+
+
+def last_account(server: str | None = None) -> Account | None:
+    """Return the account that was connected last, on this server where one is named; None: none yet."""
+    noted = _noted()
+    if server is None:
+        match noted.last:
+            case [str(last_server), str(user)]:
+                return Account(last_server, user)
+            case _:
+                return None
+    known_user = noted.users.get(same_server(server))
+    return Account(server, known_user) if isinstance(known_user, str) else None
+
+
+def same_server(address: str) -> str:
+    """Return one spelling of a server's address, so that a slash at its end or capitals make no second inbox."""
+    scheme, sign, rest = address.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return (
+        f"{scheme.lower()}{sign}{host.lower()}{slash}{path}".rstrip("/")
+        if sign
+        else address.strip().rstrip("/").lower()
+    )
+
+
+def _folder() -> Path:
+    return data_dir() / "inboxes"
+
+
+def _noted() -> _Noted:
+    try:
+        noted = json.loads((_folder() / "last.json").read_text(encoding="utf-8"))
+        return _Noted(noted["last"], dict(noted["users"]))
+    except (OSError, ValueError, TypeError, KeyError):  # not there, or not ours: it only remembers, so begin again
+        return _Noted(None, {})
+
+
+def _safe(name: str) -> str:
+    """Make a file name of a stranger's text: readable characters, and a hash so that no two names meet."""
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name.partition("://")[2] or name).strip("-.")[:40]
+    return f"{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -1,0 +1,204 @@
+"""Marks in the local inbox: shown at once, queued for the server, laid over what arrives until it has confirmed them, undone on request.
+
+Called by `Inbox` inside a write transaction (the readers outside of one).
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from analyst_cli.client.rows import Marked, PendingMark
+
+__all__ = [
+    "confirmed", "lay_over", "mark", "pending", "refused", "sending", "set_state", "settle", "settle_all", "undo", "with_repeats",
+]  # fmt: skip
+
+_IDS_A_MARK = 500  # protocol 2.3
+_DONE_KEPT = 200  # marks that can still be undone
+_QUEUED, _SENT, _DONE = 0, 1, 2
+
+_SET = {
+    "read": "is_read = 1",
+    "unread": "is_read = 0",
+    "archived": "archived = 1",
+    "unarchived": "archived = 0",
+    "acknowledged": "acknowledged = 1",
+    "snoozed": "snoozed_until = ?1",
+    "resolved": "status = 'resolved'",
+}
+_DIFFERS = {
+    "read": "is_read = 0",
+    "unread": "is_read = 1",
+    "archived": "archived = 0",
+    "unarchived": "archived = 1",
+    "acknowledged": "acknowledged = 0",
+    "snoozed": "snoozed_until IS NOT ?1",
+}
+
+
+def set_state(db: sqlite3.Connection, id_: str, state: str, until: float | None) -> bool:
+    """Set the state of one notification; tell whether it is here. Unknown states change nothing."""
+    change = _SET.get(state)
+    if change is None:
+        return db.execute("SELECT 1 FROM notification WHERE id = ?", (id_,)).fetchone() is not None
+    params = (until, id_) if state == "snoozed" else (id_,)
+    return db.execute(f"UPDATE notification SET {change} WHERE id = ?{len(params)}", params).rowcount > 0  # noqa: S608
+
+
+def mark(db: sqlite3.Connection, ids: Sequence[str], state: str, *, until: float | None, repeats: bool) -> Marked:
+    """See `Inbox.mark`."""
+    unknown = tuple(id_ for id_ in ids if not _here(db, id_))
+    known = [id_ for id_ in dict.fromkeys(ids) if id_ not in unknown]
+    wanted = with_repeats(db, known) if repeats else known
+    differing = [id_ for id_ in wanted if _differs(db, id_, state, until)]
+    if not differing:
+        return Marked("", (), unknown)
+    token = secrets.token_hex(8)
+    for number, start in enumerate(range(0, len(differing), _IDS_A_MARK)):
+        _queue(db, f"{token}-{number}", differing[start : start + _IDS_A_MARK], state, until)
+    return Marked(token, tuple(differing), unknown)
+
+
+def undo(db: sqlite3.Connection, token: str, *, now: float) -> Marked:
+    """See `Inbox.undo`."""
+    marks = db.execute(
+        "SELECT ref, state, stage, before FROM pending WHERE ref >= ? AND ref < ? ORDER BY ref",
+        (f"{token}-", f"{token}."),
+    ).fetchall()
+    taken_back: list[str] = []
+    redo = secrets.token_hex(8)
+    for number, (ref, state, stage, before) in enumerate(marks):
+        states = json.loads(before)
+        if stage == _QUEUED:
+            for id_, *values in states:
+                db.execute(
+                    "UPDATE notification SET is_read = ?, archived = ?, acknowledged = ?, snoozed_until = ? WHERE id = ?",
+                    (*values, id_),
+                )
+            taken_back += [one[0] for one in states]
+        elif state != "acknowledged":  # the protocol has no way back from it
+            taken_back += _queue_inverse(db, f"{redo}-{number}", state, states, now)
+        db.execute("DELETE FROM pending WHERE ref = ?", (ref,))
+    return Marked(redo if any(stage != _QUEUED for _, _, stage, _ in marks) else "", tuple(taken_back), ())
+
+
+def pending(db: sqlite3.Connection) -> list[PendingMark]:
+    """See `Inbox.pending`."""
+    found = db.execute(
+        "SELECT ref, ids, state, until FROM pending WHERE stage < ? AND confirmed_seq IS NULL ORDER BY order_made",
+        (_DONE,),
+    )
+    return [PendingMark(ref, tuple(json.loads(ids)), state, until) for ref, ids, state, until in found]
+
+
+def sending(db: sqlite3.Connection, ref: str) -> None:
+    """See `Inbox.sending`."""
+    db.execute("UPDATE pending SET stage = ? WHERE ref = ? AND stage = ?", (_SENT, ref, _QUEUED))
+
+
+def confirmed(db: sqlite3.Connection, ref: str, seq: int) -> None:
+    """See `Inbox.confirmed`."""
+    reached = db.execute("SELECT value FROM meta WHERE name = 'cursor'").fetchone()
+    done = reached is not None and json.loads(reached[0])[1] >= seq
+    db.execute("UPDATE pending SET confirmed_seq = ?, stage = ? WHERE ref = ?", (seq, _DONE if done else _SENT, ref))
+
+
+def refused(db: sqlite3.Connection, ref: str, unknown: Sequence[str]) -> None:
+    """See `Inbox.refused`."""
+    found = db.execute("SELECT ids, before FROM pending WHERE ref = ?", (ref,)).fetchone()
+    if found is None:
+        return
+    remaining = [id_ for id_ in json.loads(found[0]) if id_ not in set(unknown)] if unknown else []
+    if remaining and len(remaining) < len(json.loads(found[0])):
+        db.execute("UPDATE pending SET ids = ?, stage = ? WHERE ref = ?", (json.dumps(remaining), _QUEUED, ref))
+    else:
+        db.execute("UPDATE pending SET stage = ? WHERE ref = ?", (_DONE, ref))
+
+
+def settle(db: sqlite3.Connection, seq: int) -> None:
+    """Finish the marks whose own event has been applied, and forget old ones."""
+    db.execute("UPDATE pending SET stage = ? WHERE stage < ? AND confirmed_seq <= ?", (_DONE, _DONE, seq))
+    db.execute(
+        "DELETE FROM pending WHERE stage = ? AND order_made < (SELECT max(order_made) FROM pending) - ?",
+        (_DONE, _DONE_KEPT),
+    )
+
+
+def settle_all(db: sqlite3.Connection) -> None:
+    """See `Inbox.settle_pending`."""
+    db.execute("UPDATE pending SET stage = ? WHERE stage < ?", (_DONE, _DONE))
+
+
+def lay_over(db: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Apply the unconfirmed marks again where an older event of the log has just been applied: the later one wins."""
+    changed = set(ids)
+    if not changed:
+        return
+    unconfirmed = db.execute(
+        "SELECT ids, state, until FROM pending WHERE stage < ? ORDER BY order_made", (_DONE,)
+    ).fetchall()
+    for joined, state, until in unconfirmed:
+        for id_ in changed.intersection(json.loads(joined)):
+            set_state(db, id_, state, until)
+
+
+def with_repeats(db: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    """Return the ids and those of the older repeats that their lines stand for, each line's own id first."""
+    wanted: dict[str, None] = {}
+    for id_ in ids:
+        wanted[id_] = None
+        found = db.execute("SELECT key, pos, repeats FROM notification WHERE id = ? AND head = 1", (id_,)).fetchone()
+        if found is None or not found[0] or found[2] < 2:
+            continue
+        key, pos, repeats = found
+        older = db.execute(
+            "SELECT id FROM notification WHERE key = ? AND pos < ? AND head = 0 ORDER BY pos DESC LIMIT ?",
+            (key, pos, repeats - 1),
+        )
+        wanted.update((str(one), None) for (one,) in older)
+    return list(wanted)
+
+
+def _queue(db: sqlite3.Connection, ref: str, ids: list[str], state: str, until: float | None) -> None:
+    before = [
+        db.execute(
+            "SELECT id, is_read, archived, acknowledged, snoozed_until FROM notification WHERE id = ?", (id_,)
+        ).fetchone()
+        for id_ in ids
+    ]
+    for id_ in ids:
+        set_state(db, id_, state, until)
+    db.execute(
+        "INSERT INTO pending (ref, ids, state, until, before, order_made)"
+        " VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(order_made), 0) + 1 FROM pending))",
+        (ref, json.dumps(ids), state, until, json.dumps(before)),
+    )
+
+
+def _queue_inverse(db: sqlite3.Connection, ref: str, state: str, before: list[list[object]], now: float) -> list[str]:
+    """Queue the mark that leads back; a snooze is ended, or set to what it was."""
+    inverse = {
+        "read": "unread",
+        "unread": "read",
+        "archived": "unarchived",
+        "unarchived": "archived",
+        "snoozed": "snoozed",
+    }[state]
+    by_until: dict[float | None, list[str]] = {}
+    for id_, _, _, _, snoozed_until in before:
+        back_to = (float(str(snoozed_until)) if snoozed_until else now) if state == "snoozed" else None
+        by_until.setdefault(back_to, []).append(str(id_))
+    for number, (until, ids) in enumerate(by_until.items()):
+        _queue(db, f"{ref}-{number}", ids, inverse, until)
+    return [str(one[0]) for one in before]
+
+
+def _here(db: sqlite3.Connection, id_: str) -> bool:
+    return db.execute("SELECT 1 FROM notification WHERE id = ?", (id_,)).fetchone() is not None
+
+
+def _differs(db: sqlite3.Connection, id_: str, state: str, until: float | None) -> bool:
+    params = (until, id_) if state == "snoozed" else (id_,)
+    sql = f"SELECT 1 FROM notification WHERE {_DIFFERS[state]} AND id = ?{len(params)}"  # noqa: S608 - built of constants
+    return db.execute(sql, params).fetchone() is not None

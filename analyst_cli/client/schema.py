@@ -1,0 +1,124 @@
+"""Tables of the local inbox, as numbered steps that are only ever appended to.
+
+`notification.pos` is the order of arrival and the key of every list: it grows, and is never used twice. `head` is 1 for the newest of the
+repeats of a `key` (and for everything without one): the rows that a collapsed list shows. `tally` holds the two counts that are shown all the
+time, kept by triggers, so that they cost nothing at a million rows; snoozed rows are counted in them and subtracted when read.
+"""
+
+import sqlite3
+
+from analyst_cli.errors import LocalProblem
+
+__all__ = ["STEPS", "migrate"]
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE notification (
+  pos INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  seq INTEGER,                        -- NULL: from a gateway without a log
+  head INTEGER NOT NULL DEFAULT 1,    -- newest of its key
+  repeats INTEGER NOT NULL DEFAULT 1, -- of a head: how many it stands for
+  is_read INTEGER NOT NULL DEFAULT 0,
+  archived INTEGER NOT NULL DEFAULT 0,
+  acknowledged INTEGER NOT NULL DEFAULT 0,
+  snoozed_until REAL,                 -- Unix seconds; NULL: not snoozed
+  level INTEGER NOT NULL DEFAULT 1,   -- index in PRIORITIES
+  at REAL NOT NULL,                   -- Unix seconds, as the sender says
+  held INTEGER NOT NULL DEFAULT 0,    -- was here before a snapshot: not to be announced again
+  has_image INTEGER NOT NULL DEFAULT 0,
+  has_chart INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT '',
+  script TEXT NOT NULL DEFAULT '',
+  key TEXT,
+  tags TEXT NOT NULL DEFAULT '',      -- joined by newlines
+  title TEXT NOT NULL,
+  message TEXT NOT NULL,
+  body BLOB NOT NULL                  -- the wire notification as JSON, without its delivery members
+);
+CREATE INDEX notification_listed ON notification (pos, snoozed_until) WHERE head = 1 AND archived = 0;
+CREATE INDEX notification_unread ON notification (pos, snoozed_until) WHERE head = 1 AND archived = 0 AND is_read = 0;
+CREATE INDEX notification_snoozed ON notification (snoozed_until, is_read) WHERE snoozed_until IS NOT NULL AND head = 1 AND archived = 0;
+CREATE INDEX notification_script ON notification (script, head, archived, is_read);
+CREATE INDEX notification_key ON notification (key, pos) WHERE key IS NOT NULL;
+CREATE INDEX notification_level ON notification (level, head, archived, is_read) WHERE level > 1;
+CREATE INDEX notification_at ON notification (at);
+
+CREATE TABLE tag (tag TEXT NOT NULL, pos INTEGER NOT NULL, PRIMARY KEY (tag, pos)) WITHOUT ROWID;
+CREATE INDEX tag_pos ON tag (pos);
+
+CREATE VIRTUAL TABLE search USING fts5 (
+  title, message, script, content='notification', content_rowid='pos', prefix='2 3', tokenize='unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE tally (listed INTEGER NOT NULL, unread INTEGER NOT NULL);
+INSERT INTO tally VALUES (0, 0);
+
+CREATE TRIGGER notification_added AFTER INSERT ON notification BEGIN
+  INSERT INTO search (rowid, title, message, script) VALUES (new.pos, new.title, new.message, new.script);
+  UPDATE tally SET listed = listed + (new.head AND NOT new.archived), unread = unread + (new.head AND NOT new.archived AND NOT new.is_read);
+END;
+CREATE TRIGGER notification_gone AFTER DELETE ON notification BEGIN
+  INSERT INTO search (search, rowid, title, message, script) VALUES ('delete', old.pos, old.title, old.message, old.script);
+  DELETE FROM tag WHERE pos = old.pos;
+  UPDATE tally SET listed = listed - (old.head AND NOT old.archived), unread = unread - (old.head AND NOT old.archived AND NOT old.is_read);
+END;
+CREATE TRIGGER notification_changed AFTER UPDATE OF head, archived, is_read ON notification BEGIN
+  UPDATE tally SET
+    listed = listed - (old.head AND NOT old.archived) + (new.head AND NOT new.archived),
+    unread = unread - (old.head AND NOT old.archived AND NOT old.is_read) + (new.head AND NOT new.archived AND NOT new.is_read);
+END;
+
+-- Marks made here: shown at once, sent when a connection is there, laid over whatever arrives until the server has confirmed them.
+CREATE TABLE pending (
+  ref TEXT PRIMARY KEY,
+  ids TEXT NOT NULL,      -- JSON list
+  state TEXT NOT NULL,
+  until REAL,
+  before TEXT NOT NULL,   -- JSON: what `undo` restores
+  order_made INTEGER NOT NULL,
+  stage INTEGER NOT NULL DEFAULT 0,  -- 0 queued, 1 sent, 2 done: kept for a while so that it can be undone
+  confirmed_seq INTEGER   -- NULL: no answer yet
+) WITHOUT ROWID;
+
+-- State of notifications that are not here yet (R13); the newest thousand.
+CREATE TABLE early_state (id TEXT NOT NULL, state TEXT NOT NULL, until REAL, seq INTEGER NOT NULL, PRIMARY KEY (id, state)) WITHOUT ROWID;
+"""
+
+STEPS = (_FIRST,)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the store to the newest schema; a store of a newer program is refused rather than damaged."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == len(STEPS):
+        return
+    if version > len(STEPS):
+        raise LocalProblem(
+            f"the local inbox is of a newer analyst (schema {version}, this one knows {len(STEPS)})",
+            "upgrade analyst, or set XDG_DATA_HOME to another folder",
+        )
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")  # of two processes that start at once, the second finds the work done
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        for number, step in enumerate(STEPS[version:], version + 1):
+            for statement in _statements(step):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script; `executescript` would commit first."""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements

@@ -1,0 +1,290 @@
+"""The local inbox: idempotent, ordered, shared, undoable."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from analyst_cli.client.inbox import Inbox
+from analyst_cli.client.inbox_apply import StaleEpoch
+from analyst_cli.client.rows import Filter, rfc3339
+from analyst_cli.errors import LocalProblem, NotFound
+from analyst_server.wire.messages import Cursor, Notification, NotificationState, StateChange
+
+NOW = 1_769_767_200.0  # 2026-01-30T10:00:00Z
+
+
+def note(number: int, **members: object) -> Notification:
+    values: dict[str, object] = {
+        "id": f"n-{number}",
+        "title": f"Title {number}",
+        "message": f"message number {number}",
+        "timestamp": rfc3339(NOW + number),
+        "seq": number,
+    }
+    return Notification(**(values | members))  # type: ignore[arg-type]
+
+
+def state(seq: int, ids: list[str], name: str, **members: object) -> StateChange:
+    return StateChange(seq=seq, ids=ids, state=name, at=rfc3339(NOW), **members)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [NOW + 100]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "petr.db"
+
+
+@pytest.fixture
+def inbox(path: Path, clock: list[float]) -> Inbox:
+    return Inbox(path, clock=lambda: clock[0])
+
+
+def fill(inbox: Inbox, *events: Notification | StateChange, epoch: str = "e") -> tuple[str, ...]:
+    last = max(event.seq or 0 for event in events)
+    return inbox.apply(events, cursor=Cursor(epoch, last)).new_ids
+
+
+def titles(inbox: Inbox, **wanted: object) -> list[str]:
+    return [row.title for row in inbox.view(Filter(**wanted))]  # type: ignore[arg-type]
+
+
+def test_the_file_and_its_folder_are_for_the_owner_only(inbox: Inbox, path: Path) -> None:
+    fill(inbox, note(1))
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_what_is_received_twice_is_here_once(inbox: Inbox) -> None:
+    assert fill(inbox, note(1), note(2)) == ("n-1", "n-2")
+    assert fill(inbox, note(1), note(2), note(3)) == ("n-3",)
+    assert titles(inbox) == ["Title 3", "Title 2", "Title 1"]
+    assert inbox.cursor() == Cursor("e", 3)
+
+
+def test_a_gateway_without_a_log_leaves_no_cursor(inbox: Inbox) -> None:
+    assert inbox.apply([note(1, seq=None)], cursor=None).new_ids == ("n-1",)
+    assert inbox.apply([note(1, seq=None)], cursor=None).new_ids == ()
+    assert inbox.cursor() is None
+
+
+def test_two_processes_apply_the_same_events_once_and_notice_each_other(inbox: Inbox, path: Path) -> None:
+    other = Inbox(path, clock=lambda: NOW)
+    before = other.revision()
+    fill(inbox, note(1), note(2))
+    assert other.revision() != before
+    assert fill(other, note(1), note(2)) == ()
+    assert [row.id for row in other.arrived_after(0)] == ["n-1", "n-2"]
+    assert other.unread_count() == 2
+
+
+def test_events_of_a_replaced_log_are_refused(inbox: Inbox) -> None:
+    fill(inbox, note(1))
+    with pytest.raises(StaleEpoch):
+        fill(inbox, note(2), epoch="another")
+    assert titles(inbox) == ["Title 1"]
+
+
+def test_a_snapshot_replaces_everything_and_announces_only_what_is_new(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2), note(3))
+    newest = inbox.newest_pos()
+    snapshot = [note(2), note(8, state=NotificationState(read=True)), note(9)]
+    applied = inbox.replace(snapshot, cursor=Cursor("new", 9), sent=Cursor("e", 3))
+    assert applied.new_ids == ("n-8", "n-9")
+    assert titles(inbox) == ["Title 9", "Title 8", "Title 2"]
+    assert [row.id for row in inbox.arrived_after(newest)] == ["n-8", "n-9"]
+    assert inbox.unread_count() == 2
+    assert inbox.cursor() == Cursor("new", 9)
+
+
+def test_a_second_process_does_not_replace_what_the_first_has_received_since(inbox: Inbox) -> None:
+    fill(inbox, note(1))
+    inbox.replace([note(5)], cursor=Cursor("new", 5), sent=Cursor("e", 1))
+    fill(inbox, note(6), epoch="new")
+    inbox.replace([note(5)], cursor=Cursor("new", 5), sent=Cursor("e", 1))
+    assert titles(inbox) == ["Title 6", "Title 5"]
+
+
+def test_a_log_that_has_gone_back_is_followed(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(7))
+    inbox.replace([note(1)], cursor=Cursor("e", 1), sent=Cursor("e", 7))  # recovered: false, reason "ahead"
+    assert titles(inbox) == ["Title 1"]
+    assert inbox.cursor() == Cursor("e", 1)
+
+
+def test_a_mark_that_arrives_before_its_notification_holds(inbox: Inbox) -> None:
+    fill(inbox, state(1, ["n-2"], "read"))
+    fill(inbox, note(2))
+    assert inbox.unread_count() == 0
+
+
+def test_repeats_of_a_key_are_one_line_with_a_counter(inbox: Inbox) -> None:
+    fill(inbox, note(1, key="k"), note(2), note(3, key="k"), note(4, key="k"))
+    rows = list(inbox.view())
+    assert [(row.title, row.repeats) for row in rows] == [("Title 4", 3), ("Title 2", 1)]
+    assert titles(inbox, collapsed=False) == ["Title 4", "Title 3", "Title 2", "Title 1"]
+    assert [row.id for row in inbox.repeats_of("n-4")] == ["n-4", "n-3", "n-1"]
+    inbox.mark(["n-4"], "archived")
+    assert titles(inbox) == ["Title 2"]
+    fill(inbox, note(5, key="k"))  # an archived line is closed: a new one begins
+    assert [(row.title, row.repeats) for row in inbox.view()] == [("Title 5", 1), ("Title 2", 1)]
+
+
+def test_filters_narrow_the_list(inbox: Inbox) -> None:
+    fill(
+        inbox,
+        note(1, script="a.py", priority="low", tags=["x", "y"]),
+        note(2, script="b.py", priority="critical", tags=["y"]),
+        note(3, script="a.py", priority="high", message="Umsatz fällt"),
+    )
+    assert titles(inbox, script="a.py") == ["Title 3", "Title 1"]
+    assert titles(inbox, min_level=2) == ["Title 3", "Title 2"]
+    assert titles(inbox, tag="y") == ["Title 2", "Title 1"]
+    assert titles(inbox, since=NOW + 2) == ["Title 3", "Title 2"]
+    assert titles(inbox, search="umsatz fal") == ["Title 3"]
+    assert titles(inbox, search='number -1 "') == ["Title 1"]
+    assert titles(inbox, search='-:"*') == []
+    assert inbox.scripts() == ["a.py", "b.py"]
+    assert inbox.tags() == ["x", "y"]
+    inbox.mark(["n-3"], "read")
+    assert titles(inbox, unread=True) == ["Title 2", "Title 1"]
+
+
+def test_what_is_snoozed_comes_back_by_itself(inbox: Inbox, clock: list[float]) -> None:
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1"], "snoozed", until=clock[0] + 60)
+    assert titles(inbox) == ["Title 2"]
+    assert (inbox.unread_count(), inbox.next_snooze_end()) == (1, clock[0] + 60)
+    clock[0] += 61
+    assert titles(inbox) == ["Title 2", "Title 1"]
+    assert (inbox.unread_count(), inbox.next_snooze_end()) == (2, None)
+
+
+def test_a_mark_is_shown_at_once_queued_and_confirmed(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    marked = inbox.mark(["n-1", "nope"], "read")
+    assert (marked.ids, marked.unknown) == (("n-1",), ("nope",))
+    assert inbox.unread_count() == 1
+    assert inbox.mark(["n-1"], "read").undo == ""
+    (queued,) = inbox.pending()
+    inbox.sending(queued.ref)
+    inbox.confirmed(queued.ref, 4)
+    assert inbox.pending() == []
+    fill(inbox, state(3, ["n-1"], "unread"), state(4, ["n-1"], "read"))
+    assert inbox.unread_count() == 1
+
+
+def test_an_unconfirmed_mark_wins_over_older_events_of_the_log(inbox: Inbox) -> None:
+    fill(inbox, note(1))
+    inbox.mark(["n-1"], "read")
+    fill(inbox, state(2, ["n-1"], "unread"))
+    assert inbox.unread_count() == 0
+    inbox.replace([note(1)], cursor=Cursor("e2", 2), sent=Cursor("e", 2))
+    assert inbox.unread_count() == 0
+
+
+def test_a_mark_that_was_not_sent_is_undone_without_a_trace(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1"], "read")
+    marked = inbox.mark(["n-1", "n-2"], "archived")
+    assert inbox.undo(marked.undo).ids == ("n-1", "n-2")
+    assert titles(inbox) == ["Title 2", "Title 1"]
+    assert [mark.state for mark in inbox.pending()] == ["read"]
+
+
+def test_a_mark_that_was_sent_is_undone_by_another(inbox: Inbox) -> None:
+    fill(inbox, note(1))
+    marked = inbox.mark(["n-1"], "archived")
+    (queued,) = inbox.pending()
+    inbox.sending(queued.ref)
+    inbox.confirmed(queued.ref, 2)
+    fill(inbox, state(2, ["n-1"], "archived"))
+    inbox.undo(marked.undo)
+    assert titles(inbox) == ["Title 1"]
+    assert [(mark.ids, mark.state) for mark in inbox.pending()] == [(("n-1",), "unarchived")]
+
+
+def test_a_refused_mark_is_sent_again_without_the_unknown_ids(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1", "n-2"], "read")
+    (queued,) = inbox.pending()
+    inbox.sending(queued.ref)
+    inbox.refused(queued.ref, ["n-1"])
+    assert [mark.ids for mark in inbox.pending()] == [("n-2",)]
+    inbox.refused(queued.ref, ["n-2"])
+    assert inbox.pending() == []
+
+
+def test_many_ids_are_sent_in_marks_of_five_hundred(inbox: Inbox) -> None:
+    fill(inbox, *[note(number) for number in range(1, 1_202)])
+    marked = inbox.mark([f"n-{number}" for number in range(1, 1_202)], "read")
+    assert [len(mark.ids) for mark in inbox.pending()] == [500, 500, 201]
+    assert len(inbox.undo(marked.undo).ids) == 1_201
+    assert inbox.unread_count() == 1_201
+
+
+def test_a_notification_is_found_by_what_a_person_types(inbox: Inbox) -> None:
+    fill(inbox, note(1, id="abc-1"), note(2, id="abd-2"))
+    assert [inbox.resolve(typed) for typed in ("abc-1", "abc", "#2", "2", "last")] == [
+        "abc-1",
+        "abc-1",
+        "abd-2",
+        "abd-2",
+        "abd-2",
+    ]
+    for typed in ("ab", "", "zzz", "99", "9" * 400, "²"):
+        with pytest.raises(NotFound):
+            inbox.resolve(typed)
+
+
+def test_a_notification_comes_back_whole(inbox: Inbox) -> None:
+    fill(inbox, note(1, data={"a": [1]}, tags=["t"], replay=True))
+    assert inbox.get("n-1") == note(1, data={"a": [1]}, tags=["t"], seq=None)
+
+
+def test_every_page_of_a_long_list_is_right_whichever_way_it_is_reached(inbox: Inbox) -> None:
+    fill(inbox, *[note(number) for number in range(1_500)])
+    expected = [f"Title {number}" for number in reversed(range(1_500))]
+    for order in (range(1_500), reversed(range(1_500)), (1_499, 700, 0, 130, 1_300, 640, 511, 512)):
+        view = inbox.view()
+        assert view.count == 1_500
+        for index in order:
+            row = view.row(index)
+            assert row is not None
+            assert row.title == expected[index]
+            assert index % 97 or view.index_of(row.pos) == index
+    assert inbox.view().row(1_500) is None
+
+
+def test_the_shown_counts_are_those_that_counting_gives(inbox: Inbox) -> None:
+    fill(inbox, *[note(number, key=f"k{number % 7}" if number % 2 else None) for number in range(60)])
+    inbox.mark([f"n-{number}" for number in range(0, 60, 3)], "read")
+    inbox.mark([f"n-{number}" for number in range(0, 60, 5)], "archived")
+    inbox.mark([f"n-{number}" for number in range(0, 60, 4)], "snoozed", until=NOW + 1_000)
+    inbox.mark(["n-0"], "unarchived")
+    assert inbox.view().count == len(list(inbox.view(Filter(since=0))))
+    assert inbox.unread_count() == len(list(inbox.view(Filter(unread=True, since=0))))
+
+
+def test_a_store_of_a_newer_program_is_refused(path: Path) -> None:
+    store = Inbox(path)
+    store._db.execute("PRAGMA user_version = 99")
+    store.close()
+    with pytest.raises(LocalProblem, match="newer analyst"):
+        Inbox(path)
+
+
+def test_a_damaged_store_and_a_symbolic_link_are_one_sentence(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1_000)
+    with pytest.raises(LocalProblem, match="damaged"):
+        Inbox(path)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(LocalProblem, match="cannot be opened"):
+        Inbox(link)
