@@ -1,0 +1,73 @@
+"""The root command: every command exists, explains itself, and loads only what it needs."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+
+from analyst_cli import __version__
+from analyst_cli.app import COMMANDS
+from analyst_cli.errors import AnalystError, SettingsProblem, SignInNeeded, UsageProblem
+from analyst_cli.exit_codes import exit_code_of
+
+
+def analyst(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "analyst_cli", *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_registry_exists_and_shows_an_example(name: str) -> None:
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    found = getattr(import_module(module), attribute or "app")
+    commands = found.registered_commands if isinstance(found, typer.Typer) else []
+    for callback in [command.callback for command in commands] or [found]:
+        if isinstance(callback, typer.Typer):
+            continue
+        assert "Example" in (callback.__doc__ or ""), f"{name} {callback.__name__} shows no example"
+
+
+def test_the_version_is_the_one_of_the_package() -> None:
+    assert analyst("--version").stdout == analyst("-V").stdout == f"analyst {__version__}\n"
+
+
+def test_help_names_every_command_and_a_wrong_one_gets_a_suggestion() -> None:
+    shown = analyst("--help").stdout
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+    wrong = analyst("lst")
+    assert wrong.returncode == 2
+    assert "Did you mean 'list'?" in wrong.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["textual", "aiohttp", "PIL", "keyring", "jwt", "websockets", "sqlite3", "rich.console", "pydantic", "analyst_server.app"]
+    code = f"import sys; from analyst_cli.app import run; run(['--help']); sys.stderr.write(repr([m for m in {heavy!r} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == "[]"
+
+
+def test_a_bad_colour_is_a_usage_problem() -> None:
+    done = analyst("--color", "sometimes", "server", "list")
+    assert done.returncode == 2
+    assert "'sometimes' is none of auto, always, never" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(AnalystError("a"), 1), (UsageProblem("a"), 2), (SettingsProblem("a"), 2), (SignInNeeded("a"), 4)],
+)
+def test_errors_have_exit_codes(error: AnalystError, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+def test_an_error_says_what_happened_and_the_way_out() -> None:
+    assert str(AnalystError("port 1 is taken", "choose another")) == "port 1 is taken; choose another"
+    assert str(AnalystError("port 1 is taken")) == "port 1 is taken"
+
+
+def test_a_closed_pipe_ends_quietly(home: Path) -> None:
+    command = f"{sys.executable} -m analyst_cli --help | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
