@@ -11,7 +11,16 @@ from typing import Protocol
 
 from analyst_server.inbox.log import START, Seq, User
 
-__all__ = ["DeliveryLedger", "DeviceDelivery", "DeviceSpan", "Trace", "delivery_on", "with_acknowledged", "with_sent"]
+__all__ = [
+    "DeliveryLedger",
+    "DeviceDelivery",
+    "DeviceSpan",
+    "SpanNotes",
+    "Trace",
+    "delivery_on",
+    "with_acknowledged",
+    "with_sent",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,31 @@ class DeliveryLedger(Protocol):
 
     async def trace(self, notification_id: str, *, user: User | None = None) -> Sequence[Trace]:
         """Return where a notification is, for one user or for all who have it; empty: nobody has it. Raises `StoreUnavailable`."""
+
+
+@dataclass(slots=True)
+class SpanNotes:
+    """What was noted of a device since it was last written, merged."""
+
+    span: DeviceSpan | None = None  # what was sent; None: nothing
+    upto: Seq = START  # acknowledged
+    seen_at: float = 0.0
+
+    def sent(self, *, after: Seq, upto: Seq, now: float) -> None:
+        """Note that events were sent."""
+        self.span = with_sent(self.span or DeviceSpan(after, after), after=after, upto=upto, now=now)
+        self.seen_at = now
+
+    def acknowledged(self, *, upto: Seq, now: float) -> None:
+        """Note that events were acknowledged."""
+        self.upto = max(self.upto, upto)
+        self.seen_at = now
+
+    def added_to(self, span: DeviceSpan) -> DeviceSpan:
+        """Return what the ledger says with these notes."""
+        if self.span is not None:
+            span = with_sent(span, after=self.span.after, upto=self.span.upto, now=self.seen_at)
+        return with_acknowledged(span, upto=self.upto, now=self.seen_at)
 
 
 def with_sent(span: DeviceSpan, *, after: Seq, upto: Seq, now: float) -> DeviceSpan:

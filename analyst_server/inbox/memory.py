@@ -131,7 +131,8 @@ class MemoryInbox:
     async def retain(self, retention: Retention) -> Purged:
         """Remove what is too old or too much of every user."""
         removed = [self._retain_user(log, retention) for log in self._users.values()]
-        return Purged(sum(each.events for each in removed), frozenset().union(*(each.images for each in removed)))
+        images = frozenset().union(*(each.images for each in removed))
+        return Purged(sum(each.events for each in removed), images - await self.referenced(images))
 
     async def close(self) -> None:
         """Forget the listeners; the events stay, as a file would."""

@@ -1,0 +1,73 @@
+"""Connections to the file of the SQLite log, and what SQLite's errors mean for whoever waits."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from analyst_server.errors import StoreUnavailable
+
+__all__ = ["FileIdentity", "Synchronous", "identity_of", "open_file", "sqlite_errors"]
+
+Synchronous = Literal["FULL", "NORMAL"]
+FileIdentity = tuple[int, int]  # what tells a file from another one that later has its name
+
+_CACHE_KIB = 32 * 1024  # of each connection: the upper levels of the indexes of a million events
+_STATEMENTS = 256  # prepared statements kept: the multi-row inserts come in several sizes
+
+
+def open_file(
+    path: Path, *, create: bool, synchronous: Synchronous = "FULL", busy_timeout_s: float = 2.0
+) -> sqlite3.Connection:
+    """Open the file, which is made for its owner alone; other threads may use the connection, one at a time."""
+    if create:
+        os.close(
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        )  # SQLite gives its companion files the same mode
+    else:
+        path.stat()  # raises where SQLite would make a new file, in which nobody finds what was stored
+    connection = sqlite3.connect(
+        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def identity_of(path: Path) -> FileIdentity | None:
+    """Return what tells a file from another one that later has its name; None: there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Raise SQLite's and the system's errors as `StoreUnavailable`, with what an administrator can do about each."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        raise StoreUnavailable(f"the store {path} cannot be used: {exc}", _way_out(exc)) from exc
+
+
+def _way_out(exc: Exception) -> str:
+    match getattr(exc, "sqlite_errorname", "").split("_")[1:2]:
+        case ["FULL"]:
+            return "free some space on its disk; it goes on by itself"
+        case ["BUSY" | "LOCKED"]:
+            return "another program holds it; it goes on by itself when that ends"
+        case ["READONLY" | "PERM" | "CANTOPEN"]:
+            return "make it writable for the gateway; it goes on by itself"
+        case ["CORRUPT" | "NOTADB"]:
+            return "stop the gateway and restore a backup, or move the file away; docs/delivery.md tells how"
+        case _:
+            return "look at its disk; it goes on by itself when the disk does"
