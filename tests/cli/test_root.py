@@ -15,7 +15,9 @@ from analyst_cli.exit_codes import exit_code_of
 
 
 def analyst(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "analyst_cli", *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "analyst_cli", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,7 +44,18 @@ def test_help_names_every_command_and_a_wrong_one_gets_a_suggestion() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ["textual", "aiohttp", "PIL", "keyring", "jwt", "websockets", "sqlite3", "rich.console", "pydantic", "analyst_server.app"]
+    heavy = [
+        "textual",
+        "aiohttp",
+        "PIL",
+        "keyring",
+        "jwt",
+        "websockets",
+        "sqlite3",
+        "rich.console",
+        "pydantic",
+        "analyst_server.app",
+    ]
     code = f"import sys; from analyst_cli.app import run; run(['--help']); sys.stderr.write(repr([m for m in {heavy!r} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == "[]"
