@@ -1,0 +1,173 @@
+"""`analyst runner`: run the notification scripts of this account, once or for good."""
+
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from analyst_cli import output
+from analyst_cli.commands.runner_options import PYTHON, SCRIPTS, SOCKET, STATE, USER, runner_settings, server_errors
+
+if TYPE_CHECKING:
+    from analyst_server.runner.outcomes import RunRecord
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Run the notification scripts of this account and hand their alerts to the gateway.\n\nExample: analyst runner once",
+)
+
+PARALLEL = typer.Option(
+    4, "--parallel", min=1, max=64, envvar="ANALYST_RUNNER_PARALLEL", help="Scripts that run at the same time."
+)
+FAILURE_ALERTS = typer.Option(
+    True,
+    "--failure-alerts/--no-failure-alerts",
+    envvar="ANALYST_FAILURE_ALERTS",
+    help="Tell the owner when a script fails, recovers, or is overdue.",
+)
+
+
+@app.command()
+def once(
+    *,
+    scripts: Path | None = SCRIPTS,
+    state: Path | None = STATE,
+    socket: Path | None = SOCKET,
+    user: str = USER,
+    python: Path | None = PYTHON,
+    parallel: int = PARALLEL,
+    failure_alerts: bool = FAILURE_ALERTS,
+    now: bool = typer.Option(False, "--now", help="Run all scripts, whatever their schedules say."),
+    no_cooldown: bool = typer.Option(False, "--no-cooldown", help="Send even what a cooldown would hold back."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing: for cron, which mails what is printed."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a run."),
+) -> None:
+    """Run what is due now and end: what cron calls every 5 minutes.
+
+    A script without a schedule of its own runs every time. The exit code is 0 when every script could be run, whatever it said.
+
+    Examples:
+      analyst runner once
+      analyst runner once --now --scripts ./notifications --socket /tmp/ws.sock --user petr
+    """
+    from analyst_server.runner.flight import Flight  # noqa: PLC0415
+    from analyst_server.runner.history import History  # noqa: PLC0415
+    from analyst_server.runner.loop import Reports, run_once  # noqa: PLC0415
+
+    settings = replace(
+        runner_settings(scripts=scripts, state=state, socket=socket, user=user, python=python),
+        parallel=parallel,
+        failure_alerts=failure_alerts,
+        ignore_schedule=now,
+        ignore_cooldown=no_cooldown,
+    )
+    with server_errors():
+        history = History(settings.history_file)
+        try:
+            reports = Reports(ran=_nothing if quiet else (_json if json else _line), problem=output.note)
+            records = run_once(Flight(settings, history), reports)
+        finally:
+            history.close()
+    if not records and not quiet and not json:
+        output.note(f"nothing was due in {settings.scripts_dir}")
+
+
+@app.command()
+def serve(
+    *,
+    scripts: Path | None = SCRIPTS,
+    state: Path | None = STATE,
+    socket: Path | None = SOCKET,
+    user: str = USER,
+    python: Path | None = PYTHON,
+    parallel: int = PARALLEL,
+    failure_alerts: bool = FAILURE_ALERTS,
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a run."),
+) -> None:
+    """Run scripts by their own schedules until Ctrl-C or SIGTERM.
+
+    Schedules are cron expressions in a time zone, or `every 10m`; they stand in the block at the top of a script (docs/scripts.md).
+    A script without one runs every 5 minutes. After a sleep of the machine each script catches up once.
+
+    Example:
+      analyst runner serve
+    """
+    from analyst_server.runner.flight import Flight  # noqa: PLC0415
+    from analyst_server.runner.history import History  # noqa: PLC0415
+    from analyst_server.runner.loop import Reports, Stop  # noqa: PLC0415
+    from analyst_server.runner.loop import serve as run_for_good  # noqa: PLC0415
+
+    settings = replace(
+        runner_settings(scripts=scripts, state=state, socket=socket, user=user, python=python),
+        parallel=parallel,
+        failure_alerts=failure_alerts,
+    )
+    with server_errors():
+        history = History(settings.history_file)
+        stop = Stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            output.note(f"runs the scripts of {settings.scripts_dir} for {settings.user}; Ctrl-C ends")
+            flight = Flight(settings, history, stop_fd=stop.readable)
+            run_for_good(flight, Reports(ran=_json if json else _line, problem=output.note), stop)
+        finally:
+            stop.close()
+            history.close()
+
+
+@app.command()
+def overdue(
+    *,
+    scripts: Path | None = SCRIPTS,
+    state: Path | None = STATE,
+    socket: Path | None = SOCKET,
+    user: str = USER,
+    tell: bool = typer.Option(False, "--tell", help="Tell the owners, once for each missed time."),
+) -> None:
+    """List the scripts that should have run and have not; exit code 1 when there are any.
+
+    This is the dead man's switch: start it from something else than the runner (cron when `serve` runs as a service).
+
+    Example:
+      analyst runner overdue --tell
+    """
+    from analyst_server.runner import overdue as overdue_scripts  # noqa: PLC0415
+    from analyst_server.runner.history import History  # noqa: PLC0415
+    from analyst_server.runner.local_time import both_times  # noqa: PLC0415
+
+    settings = runner_settings(scripts=scripts, state=state, socket=socket, user=user)
+    with server_errors():
+        history = History(settings.history_file)
+        try:
+            late = overdue_scripts.find_overdue(settings, history, now=time.time())
+            for entry in late if tell else []:
+                overdue_scripts.tell(settings, history, entry)
+        finally:
+            history.close()
+    output.table(("SCRIPT", "DUE", "WHY"), [(entry.script.stem, both_times(entry.due_at), entry.why) for entry in late])
+    if late:
+        raise typer.Exit(1)
+
+
+def _nothing(_record: "RunRecord") -> None:
+    pass
+
+
+def _line(record: "RunRecord") -> None:
+    words = f"{record.stem}: {record.outcome.value}"
+    detail = record.reason or record.title
+    output.line(f"{words} - {detail}" if detail else words)
+
+
+def _json(record: "RunRecord") -> None:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    output.json_line(asdict(record))

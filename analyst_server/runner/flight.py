@@ -1,0 +1,321 @@
+"""One run of one script, from its lock to its record: run it, read it, decide, hand the alert to the gateway, remember.
+
+The gateway gets the alert first and alone: other channels follow from its log. The cooldown begins when the gateway has the alert, never before.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from analyst_server.errors import RequestRefused
+from analyst_server.runner import cooldown, notices
+from analyst_server.runner.contract import BadOutput, Output, read_output
+from analyst_server.runner.dispatching import Dispatched, GatewayAway, dispatch
+from analyst_server.runner.history import History, WaitingAlert
+from analyst_server.runner.local_time import both_times
+from analyst_server.runner.locks import Busy, single_flight
+from analyst_server.runner.outcomes import Outcome, RunRecord, Trigger
+from analyst_server.runner.process import Finished, run_bounded
+from analyst_server.runner.schedule import Due
+from analyst_server.runner.scripts import Script
+from analyst_server.runner.settings import RunnerSettings
+
+__all__ = ["Busy", "Flight", "Landed", "run_script"]
+
+_SECRETS = (
+    "DESKTOP_JWT_SECRET",
+    "DESKTOP_JWT_SECRET_PREVIOUS",
+    "TELEGRAM_BOT_TOKEN",
+    "ANALYST_TOKEN",
+)  # no business of a script
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What a script said, before anything is sent: `notification` is set when it wants to notify."""
+
+    record: RunRecord
+    output: Output | None = None
+    notification: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What a run needs; `now` is the clock on the wall, `stop_fd` becoming readable ends a running script."""
+
+    settings: RunnerSettings
+    history: History
+    now: Callable[[], float] = time.time
+    stop_fd: int | None = None
+
+    def run(self, script: Script, trigger: Trigger, due: Due | None = None) -> RunRecord:
+        """Run a script and send what it says. Raises `Busy` when it runs already, in whichever process."""
+        with single_flight(self.settings.lock_file(script.stem)) as lock:
+            self.history.interrupt_unfinished(script.stem)
+            record = self._begun(script, trigger, due)
+            self.history.put(record)
+            with _run_folder() as folder:
+                landed = run_script(
+                    self.settings, script, record, folder=folder, stop_fd=self.stop_fd, started=lock.remember
+                )
+                record = self._concluded(script, landed)
+            self.history.put(record)
+        notices.write_log(self.settings.log_file(script.stem), record)
+        notices.tell_owner(self.settings, self.history, script, record, now=self.now())
+        return record
+
+    def flush_waiting(self) -> int:
+        """Try again to hand over what waits for the gateway; return how many went. Stops at the first sign that it is still away."""
+        went = 0
+        for alert in self.history.waiting():
+            image = self.settings.waiting_image(alert.stem)
+            try:
+                sent = _dispatch(self.settings, alert.notification)
+            except GatewayAway:
+                return went
+            except RequestRefused as exc:
+                self.history.waited(alert, outcome=Outcome.REFUSED, reason=str(exc))
+                image.unlink(missing_ok=True)
+                continue
+            minutes = round((self.now() - alert.since) / 60)
+            self.history.waited(alert, outcome=_outcome(sent), reason=f"sent {minutes} min late: the gateway was away")
+            self._start_cooldown(alert.stem)
+            image.unlink(missing_ok=True)
+            went += 1
+        return went
+
+    def _begun(self, script: Script, trigger: Trigger, due: Due | None) -> RunRecord:
+        return RunRecord(
+            id=uuid.uuid4().hex,
+            stem=script.stem,
+            script=str(script.path),
+            trigger=trigger,
+            started_at=self.now(),
+            due_at=due.at if due else None,
+            missed=due.missed if due else 0,
+            content_hash=script.content_hash,
+        )
+
+    def _concluded(self, script: Script, landed: Landed) -> RunRecord:
+        record, output, notification = landed.record, landed.output, landed.notification
+        if output is None or notification is None:
+            return record
+        seconds = (
+            output.cooldown_s if output.cooldown_s is not None else cooldown.duration_s(script.declaration.cooldown)
+        )
+        held = cooldown.Cooldown(None)
+        if (
+            record.trigger is not Trigger.PERSON
+            and not self.settings.ignore_cooldown
+            and not self._status_changed(record)
+        ):
+            held = cooldown.decide(last_sent=self._last_sent(record.stem), cooldown_s=seconds, now=self.now())
+        if held.until is not None:
+            count = self.history.hold_back(record.stem)
+            reason = f"in its cooldown until {both_times(held.until)}; {count} held back since the last alert"
+            return replace(record, outcome=Outcome.COOLDOWN, reason=reason, cooldown_until=held.until)
+        return self._sent(record, notification, seconds)
+
+    def _sent(self, record: RunRecord, notification: dict[str, Any], cooldown_s: float) -> RunRecord:
+        held_back = self.history.take_held_back(record.stem, reset=False)
+        if held_back:
+            notification = notification | {"data": {**(notification.get("data") or {}), "held_back": held_back}}
+        try:
+            sent, warnings = _dispatch_somehow(self.settings, notification)
+        except GatewayAway as exc:
+            self._keep(record, notification)
+            return replace(record, outcome=Outcome.WAITING, reason=f"{exc.problem}; it is kept and tried again")
+        except RequestRefused as exc:
+            return replace(record, outcome=Outcome.REFUSED, reason=str(exc))
+        if record.trigger is not Trigger.PERSON:  # what a person asked for mutes nothing
+            self._start_cooldown(record.stem)
+            record = replace(record, cooldown_until=self.now() + cooldown_s)
+        self.history.take_held_back(record.stem, reset=True)
+        return replace(record, outcome=_outcome(sent), notification_id=sent.id, warnings=record.warnings + warnings)
+
+    def _keep(self, record: RunRecord, notification: dict[str, Any]) -> None:
+        """Keep an alert, and its chart, until the gateway is back."""
+        kept = self.settings.waiting_image(record.stem)
+        kept.unlink(missing_ok=True)
+        if image := notification.get("image_path"):
+            kept.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+            with suppress(OSError):
+                shutil.copyfile(image, kept)
+            notification = notification | {"image_path": str(kept)}
+        self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification))
+
+    def _status_changed(self, record: RunRecord) -> bool:
+        """Tell whether the alert says firing after resolved or the other way round: no cooldown may hold that back."""
+        last = self.history.last_sent_status(record.stem)
+        return bool(record.status and last and record.status != last)
+
+    def _last_sent(self, stem: str) -> float | None:
+        try:
+            return cooldown.last_sent_of(self.settings.cooldown_file(stem).read_bytes())
+        except (OSError, ValueError):  # never sent, or damaged: then a repeat is better than a silence
+            return None
+
+    def _start_cooldown(self, stem: str) -> None:
+        path = self.settings.cooldown_file(stem)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(".json.new")
+        fresh.write_text(cooldown.state_text(self.now()), "utf-8")
+        fresh.replace(path)
+
+
+def run_script(
+    settings: RunnerSettings,
+    script: Script,
+    record: RunRecord,
+    *,
+    folder: Path,
+    stop_fd: int | None = None,
+    started: Callable[[int], None] = lambda _pid: None,
+) -> Landed:
+    """Run a script and read its output; nothing is sent and nothing is remembered. `folder` is for its files."""
+    if script.problem:
+        return Landed(replace(record, outcome=Outcome.BAD_BLOCK, reason=f"{script.path.name}: {script.problem}"))
+    interpreter = settings.interpreter()
+    environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+    try:
+        finished = run_bounded(
+            [str(interpreter), str(script.path)],
+            cwd=settings.home,
+            env=environment | {"HOME": str(settings.home), "ANALYST_RUN_DIR": str(folder)},
+            run_id=record.id,
+            timeout_s=script.declaration.timeout_s,
+            kill_grace_s=settings.kill_grace_s,
+            stop_fd=stop_fd,
+            started=started,
+        )
+    except OSError as exc:
+        reason = f"{interpreter} cannot be started ({exc.strerror}); name a Python with --python"
+        return Landed(replace(record, outcome=Outcome.FAILED, reason=reason))
+    return _landed(script, record, finished)
+
+
+def _landed(script: Script, record: RunRecord, finished: Finished) -> Landed:
+    ran = replace(
+        record,
+        duration_s=round(finished.duration_s, 3),
+        exit_code=finished.exit_code,
+        stderr_tail=finished.stderr_tail.decode(errors="replace"),
+    )
+    outcome, reason = _how_it_ended(script, finished)
+    if outcome is not None:
+        return Landed(replace(ran, outcome=outcome, reason=reason))
+    try:
+        output = read_output(finished.stdout)
+    except BadOutput as exc:
+        return Landed(replace(ran, outcome=Outcome.BAD_OUTPUT, reason=f"its output cannot be used: {exc}"))
+    output, missing_image = _with_image_checked(output, script)
+    said = replace(
+        ran,
+        title=output.title,
+        message=output.message,
+        status=output.status or "",
+        warnings=output.warnings + missing_image,
+    )
+    if not output.notify:
+        return Landed(replace(said, outcome=Outcome.QUIET, reason="the script said notify: false"), output)
+    return Landed(said, output, _notification(script, said, output))
+
+
+def _how_it_ended(script: Script, finished: Finished) -> tuple[Outcome | None, str]:
+    match finished.ended:
+        case "timed out":
+            return (
+                Outcome.TIMED_OUT,
+                f"it ran longer than its limit of {script.declaration.timeout_s:.0f} s and was ended",
+            )
+        case "interrupted":
+            return Outcome.INTERRUPTED, "the runner was stopped in the middle of it"
+        case "too much output":
+            return Outcome.BAD_OUTPUT, "it printed more than 1 MiB on stdout and was ended; print one JSON object"
+        case "exited" if finished.exit_code < 0:
+            return Outcome.FAILED, f"it was ended by signal {signal.Signals(-finished.exit_code).name}"
+        case "exited" if finished.exit_code > 0:
+            return Outcome.FAILED, f"it ended with exit code {finished.exit_code}"
+    return None, ""
+
+
+def _with_image_checked(output: Output, script: Script) -> tuple[Output, tuple[str, ...]]:
+    """Leave out a chart that is not there: the text goes without it."""
+    path = output.image_path
+    if path is None or (Path(path).is_absolute() and Path(path).is_file()):
+        return output, ()
+    why = "there is no such file" if Path(path).is_absolute() else "the path must be absolute"
+    return msgspec.structs.replace(output, image_path=None), (
+        f"{script.stem}: image_path {path!r} was left out: {why}",
+    )
+
+
+def _notification(script: Script, record: RunRecord, output: Output) -> dict[str, Any]:
+    """Return the notification in the words of section 2.5 of the protocol, without what is not there."""
+    members = {
+        "id": f"{script.stem}-{record.id}",
+        "title": output.title or script.stem,
+        "message": output.message,
+        "script": script.stem,
+        "timestamp": datetime.fromtimestamp(record.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "image_path": output.image_path,
+        "image_alt": output.image_alt,
+        "priority": output.priority or script.declaration.priority,
+        "tags": [*script.declaration.tags, *(tag for tag in output.tags if tag not in script.declaration.tags)],
+        "key": output.key,
+        "status": output.status,
+        "url": output.url,
+        "data": output.data,
+        "chart": msgspec.to_builtins(output.chart),
+        "run": {
+            "id": record.id,
+            "script": record.script,
+            "hash": record.content_hash,
+            "exit_code": record.exit_code,
+            "duration_s": record.duration_s,
+        },
+    }
+    return {name: value for name, value in members.items() if value not in (None, [])}
+
+
+def _dispatch(settings: RunnerSettings, notification: dict[str, Any]) -> Dispatched:
+    return dispatch(settings.socket, user=settings.user, notification=notification)
+
+
+def _dispatch_somehow(settings: RunnerSettings, notification: dict[str, Any]) -> tuple[Dispatched, tuple[str, ...]]:
+    """Dispatch, and once more without the ornaments when the gateway does not like it: they must not mute the alert."""
+    try:
+        return _dispatch(settings, notification), ()
+    except RequestRefused as exc:
+        plain = {
+            name: value for name, value in notification.items() if name not in {"image_path", "chart", "data", "url"}
+        }
+        if len(plain) == len(notification):
+            raise
+        return _dispatch(settings, plain), (f"sent without chart and data: {exc}",)
+
+
+def _outcome(sent: Dispatched) -> Outcome:
+    return Outcome.DUPLICATE if sent.duplicate else Outcome.SENT
+
+
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    """Give a run a folder of its own; the gateway, which may be another user, can open what is in it by name, and nobody can list it."""
+    folder = Path(tempfile.mkdtemp(prefix="analyst-run-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,25 @@
+"""Wait for something that another thread or process does, under a deadline."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["eventually", "is_gone"]
+
+
+def eventually(condition: Callable[[], object], *, within_s: float = 15.0) -> bool:
+    """Return True as soon as the condition holds, False when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended, reaped or not (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
