@@ -125,9 +125,16 @@ class Inbox:
         with self._translated():
             return int(self._db.execute("SELECT coalesce(max(pos), 0) FROM notification").fetchone()[0])
 
-    def arrived_after(self, pos: int, *, limit: int = 1_000) -> list[Row]:
+    def arrived_after(self, pos: int, *, upto: int | None = None, limit: int = 1_000) -> list[Row]:
         """Return what has arrived after `pos` and was never here before, oldest first, by whichever process it was stored."""
-        return self._rows("n.pos > ? AND n.held = 0", pos, tail=f"ORDER BY n.pos LIMIT {limit}")
+        last = 1 << 62 if upto is None else upto
+        return self._rows("n.pos > ? AND n.pos <= ? AND n.held = 0", pos, last, tail=f"ORDER BY n.pos LIMIT {limit}")
+
+    def count_arrived_after(self, pos: int, *, upto: int) -> int:
+        """Count what has arrived after `pos` and is still unread."""
+        with self._translated():
+            counted = "SELECT count(*) FROM notification WHERE pos > ? AND pos <= ? AND held = 0 AND is_read = 0 AND archived = 0"
+            return int(self._db.execute(counted, (pos, upto)).fetchone()[0])
 
     def scripts(self) -> list[str]:
         """Return the names of the scripts that are known here, sorted."""

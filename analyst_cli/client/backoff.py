@@ -1,0 +1,27 @@
+"""How long to wait before connecting again. Pure: takes the randomness."""
+
+import re
+
+__all__ = ["LONGEST_S", "MALFORMED_WAIT_S", "delay_s", "wait_named_in"]
+
+SHORTEST_S = 1.0
+LONGEST_S = 30.0  # protocol 1.1
+MALFORMED_WAIT_S = 30.0  # protocol 2.4: a malformed message is a bug, and would only be repeated
+_ATTEMPTS_TO_LONGEST = 5
+_RETRY_S = re.compile(r"retry_s\D{0,3}(\d+(?:\.\d+)?)")
+
+
+def delay_s(attempt: int, chance: float) -> float:
+    """Return the wait before an attempt (1 is the first) for a `chance` in 0..1: full jitter below 1, 2, 4, ... 30 s.
+
+    Full jitter spreads the return of many clients best:
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    exponent = min(max(attempt, 1), _ATTEMPTS_TO_LONGEST + 1) - 1
+    return chance * min(LONGEST_S, SHORTEST_S * 2.0**exponent)
+
+
+def wait_named_in(reason: str) -> float | None:
+    """Return the seconds that a server at capacity asks for in its close reason; None when it names none. At most an hour."""
+    found = _RETRY_S.search(reason)
+    return min(float(found[1]), 3_600.0) if found else None
