@@ -24,6 +24,7 @@ __all__ = [
     "Tokens",
     "check_secret",
     "new_secret",
+    "new_token_id",
 ]
 
 DEFAULT_ISSUER = "data-analyst"
@@ -79,7 +80,7 @@ class Tokens:
         self, username: str, *, now: float, device: str = "", token_id: str = "", lifetime_s: float = LIFETIME_S
     ) -> IssuedToken:
         """Make a token for a user's device; `token_id` is random unless given."""
-        token_id = token_id or secrets.token_urlsafe(12)
+        token_id = token_id or new_token_id()
         issued_at, expires_at = int(now), int(now + lifetime_s)
         claims: dict[str, Any] = {
             "sub": username,
@@ -147,6 +148,11 @@ def check_secret(secret: str, *, setting: str) -> None:
             f"{setting} has {size} bytes, fewer than {MIN_SECRET_BYTES}",
             "make one with: python -c 'import secrets; print(secrets.token_hex(32))'",
         )
+
+
+def new_token_id() -> str:
+    """Return a random id for a token (`jti`)."""
+    return "t-" + secrets.token_urlsafe(12)
 
 
 def new_secret() -> str:

@@ -1,0 +1,131 @@
+"""Read a request: its body with limits, who sent it, and how often they have failed. Every handler goes through here."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from analyst_server.errors import RequestRefused, TokenRefused, TooLarge
+from analyst_server.identity.principal import Principal
+from analyst_server.identity.throttle import address_key
+from analyst_server.portal.audit import By
+from analyst_server.portal.origin import client_address
+from analyst_server.portal.parts import PARTS
+from analyst_server.portal.sessions import session_user
+
+__all__ = [
+    "SignInFirst",
+    "TooManyFailures",
+    "address_of",
+    "bearer",
+    "bearer_token",
+    "by",
+    "check_throttle",
+    "count_failure",
+    "is_form",
+    "members",
+    "signed_in",
+]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_MEMBERS_BYTES = 16_384  # every body but a dispatch: names, codes, ids
+MAX_FORM_FIELDS = 600  # 500 ids to mark, and a few more
+
+
+class SignInFirst(Exception):
+    """A page needs somebody who is signed in."""
+
+
+class TooManyFailures(RequestRefused):
+    """Somebody has failed too often; `wait_s` tells when the next try is allowed."""
+
+    status = 429
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many failed attempts", f"try again in {max(1, round(wait_s))} seconds")
+        self.wait_s = wait_s
+
+
+def is_form(request: web.Request) -> bool:
+    """Tell whether a page's form sent this, so that a page is the answer."""
+    return request.content_type == "application/x-www-form-urlencoded"
+
+
+async def members(request: web.Request, kind: type[T]) -> T:
+    """Read the body, JSON or a form, as a record. Raises `RequestRefused` naming what cannot be read."""
+    body = await request.content.read(MAX_MEMBERS_BYTES + 1)
+    while len(body) <= MAX_MEMBERS_BYTES and not request.content.at_eof():
+        body += await request.content.read(MAX_MEMBERS_BYTES + 1 - len(body))
+    if len(body) > MAX_MEMBERS_BYTES:
+        raise TooLarge(f"the body has more than {MAX_MEMBERS_BYTES >> 10} KiB")
+    try:
+        if is_form(request):
+            fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+            return msgspec.convert(dict(fields), kind, strict=False)
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as exc:
+        raise RequestRefused(f"the body cannot be read ({str(exc)[:200]})") from exc
+
+
+def address_of(request: web.Request) -> str:
+    """Return the network address of the client."""
+    parts = request.app[PARTS]
+    return client_address(
+        request.remote or "", ",".join(request.headers.getall("X-Forwarded-For", [])), parts.settings.trusted_proxies
+    )
+
+
+def by(request: web.Request, actor: str) -> By:
+    """Return who does something, for the audit log."""
+    return By(actor, address_of(request))
+
+
+async def check_throttle(request: web.Request, *, user: str = "") -> Sequence[str]:
+    """Return the keys under which failures of this request count. Raises `TooManyFailures` while one of them has none left."""
+    parts = request.app[PARTS]
+    keys = [address_key(address_of(request)), *([f"user:{user}"] if user else [])]
+    wait_s = await parts.database.run(parts.throttling.wait_s, keys, now=parts.now())
+    if wait_s > 0:
+        raise TooManyFailures(wait_s)
+    return keys
+
+
+async def count_failure(request: web.Request, keys: Sequence[str]) -> None:
+    """Count a failed attempt."""
+    parts = request.app[PARTS]
+    await parts.database.run(parts.throttling.note_failure, keys, now=parts.now())
+
+
+async def signed_in(request: web.Request) -> str:
+    """Return who is signed in in this browser. Raises `SignInFirst`."""
+    user = await session_user(request)
+    if not user:
+        raise SignInFirst
+    return user
+
+
+def bearer_token(request: web.Request) -> str:
+    """Return the token of the Authorization header. Raises `TokenRefused` when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenRefused("the Authorization header carries no bearer token", "sign in: analyst login")
+    return token.strip()
+
+
+async def bearer(request: web.Request, *, for_refresh: bool = False) -> Principal:
+    """Return who is behind the bearer token, marked as linked and seen (1.4). Raises `TokenRefused`, `TooManyFailures`."""
+    parts = request.app[PARTS]
+    token = bearer_token(request)
+    verify = parts.authentication.verify_for_refresh if for_refresh else parts.authentication.verify
+    keys = await check_throttle(request)
+    try:
+        principal = verify(token)
+    except TokenRefused:
+        await count_failure(request, keys)
+        raise
+    if not principal.token_id.startswith("web-"):
+        await parts.database.run(parts.note_seen, principal)
+    return principal

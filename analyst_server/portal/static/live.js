@@ -1,0 +1,82 @@
+// Keep the list fresh over the same WebSocket protocol that every device speaks, marks included. Without this script the page works by its forms.
+"use strict";
+const section = document.getElementById("notifications");
+const list = document.getElementById("list");
+const live = document.getElementById("live");
+const cursor = { epoch: section.dataset.epoch, seq: Number(section.dataset.seq) };
+let socket = null;
+let delayMs = 1000;
+let refreshing = false;
+let stale = false;
+
+async function refresh() {
+  if (refreshing) { stale = true; return; }
+  refreshing = true;
+  try {
+    const answer = await fetch("/notifications", { headers: { Accept: "text/html" }, redirect: "error" });
+    if (answer.ok) show(await answer.text());
+  } catch { /* the connection is down: the next event or reconnect asks again */ }
+  refreshing = false;
+  if (stale) { stale = false; setTimeout(refresh, 250); }
+}
+
+function show(html) {
+  const open = new Set([...list.querySelectorAll("details[open]")].map((each) => each.closest("li").dataset.id));
+  const focused = document.activeElement?.closest?.("li")?.dataset.id;
+  list.innerHTML = html;
+  for (const item of list.querySelectorAll("li[data-id]")) {
+    if (open.has(item.dataset.id)) item.querySelector("details").open = true;
+    if (item.dataset.id === focused) item.querySelector("summary").focus();
+  }
+}
+
+async function connect() {
+  let token;
+  try {
+    const answer = await fetch("/api/desktop/live-token", { method: "POST", redirect: "error" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) throw new Error();
+    token = (await answer.json()).token;
+  } catch { again(); return; }
+  socket = new WebSocket(section.dataset.ws);
+  socket.onopen = () => send({ type: "auth", token, protocol: 2, device: "browser", client: "portal", since: cursor });
+  socket.onmessage = (event) => receive(JSON.parse(event.data));
+  socket.onclose = () => { socket = null; again(); };
+}
+
+function send(message) { socket.send(JSON.stringify(message)); }
+
+function receive(message) {
+  if (message.seq !== undefined && message.type !== "mark_ok") cursor.seq = Math.max(cursor.seq, message.seq);
+  switch (message.type) {
+    case "ping": send({ type: "pong" }); break;
+    case "auth_ok":
+      delayMs = 1000;
+      live.textContent = "Live";
+      if (message.recovered === false) { cursor.epoch = message.epoch; cursor.seq = message.seq; refresh(); }
+      break;
+    case "notification": case "state": refresh(); break;
+  }
+}
+
+function again() {
+  live.textContent = document.hidden ? "" : "Not connected; trying again";
+  if (document.hidden) return;
+  setTimeout(() => { if (!socket && !document.hidden) connect(); }, Math.random() * delayMs);
+  delayMs = Math.min(delayMs * 2, 30000);
+}
+
+list.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-mark]");
+  if (!form || !socket || socket.readyState !== WebSocket.OPEN) return;
+  event.preventDefault();
+  const ids = form.dataset.ids ? [form.dataset.ids] : [...list.querySelectorAll("li.unread")].map((item) => item.dataset.id);
+  send({ type: "mark", ref: crypto.randomUUID?.() ?? String(Math.random()), ids, state: form.dataset.mark });
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) socket?.close();
+  else if (!socket) { refresh(); connect(); }
+});
+
+connect();
