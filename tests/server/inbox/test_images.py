@@ -231,7 +231,7 @@ async def test_upkeep_cleans_the_log_and_the_folder(desk: Desk) -> None:
     desk.now += 100_000
     upkeep = asyncio.create_task(keep_up(desk.log, desk.store, Retention(max_age_s=10), every_s=0.01))
     async with asyncio.timeout(5):
-        while desk.files():  # noqa: ASYNC110 - what is waited for is a folder
+        while desk.files():
             await asyncio.sleep(0.01)
     upkeep.cancel()
     assert (await desk.log.snapshot(PETR)).notifications == ()
