@@ -43,7 +43,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 def migrate(connection: sqlite3.Connection, *, upto: int = len(MIGRATIONS)) -> None:
     """Bring the file to the newest schema; several processes may try at once. Raises `ConfigProblem` for a newer or a foreign file."""
-    if _version(connection) == upto:
+    if _version(connection) == upto and _is_ours(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -71,12 +71,15 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID)
+
+
 def _refuse_foreign(connection: sqlite3.Connection, version: int, upto: int) -> None:
     if version > upto:
         raise ConfigProblem(
             f"the store has schema {version}, this program knows up to {upto}",
             "install the newer program again, or name another data folder",
         )
-    ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-    if not ours and (version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]):
+    if not _is_ours(connection) and (version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]):
         raise ConfigProblem("the store is a database of another program", "name another data folder")
