@@ -1,0 +1,148 @@
+"""The program: wires the desk, the connection and the screens together, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from analyst_cli.client.events import (
+    CaughtUp,
+    ClientEvent,
+    Connected,
+    Connecting,
+    ConnectionLost,
+    MarkFailed,
+    SignInExpired,
+    Stopped,
+)
+from analyst_cli.tui.desk import Desk
+from analyst_cli.tui.messages import LinkChanged, Said, StoreChanged
+from analyst_cli.tui.screens.inbox import InboxScreen
+from analyst_cli.tui.text import count_of
+from analyst_cli.tui.themes import THEMES, theme_for
+from analyst_cli.tui.widgets.status_bar import Link
+
+__all__ = ["Follow", "InboxApp", "TuiSettings"]
+
+Follow = Callable[[asyncio.Event], AsyncIterator[ClientEvent]]
+"""Starts a connection; setting the event sends new marks at once."""
+
+_LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
+_TICK_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class TuiSettings:
+    """What a person has set for the inbox."""
+
+    theme: str = "auto"
+    mark_read_when_opened: bool = True
+    keymap: dict[str, str] = field(default_factory=dict)
+    color_fg_bg: str = ""
+
+
+class InboxApp(App[None]):
+    """The live inbox of one account."""
+
+    TITLE = "analyst"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
+        Binding("q", "quit", "Quit", id="app.quit"),
+        Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(self, desk: Desk, *, follow: Follow | None = None, settings: TuiSettings | None = None) -> None:
+        """`follow` is None when nothing should be received (offline)."""
+        super().__init__()
+        self.desk = desk
+        self.settings = settings or TuiSettings()
+        self._follow = follow
+        self._nudge = asyncio.Event()
+        self._revision = (-1, -1)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = theme_for(self.settings.theme, no_color=self.no_color, colorfgbg=self.settings.color_fg_bg)
+        self.set_keymap(self.settings.keymap)
+
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the inbox."""
+        return InboxScreen()
+
+    def on_mount(self) -> None:
+        self.set_class(self.native_ansi_color, "-plain")
+        self._revision = self.desk.revision()
+        self.set_interval(_LOOK_S, self._look)
+        self.set_interval(_TICK_S, self._tick)
+        if self._follow is None:
+            self._tell_link(Link("offline", self.desk.now()))
+        else:
+            self.call_after_refresh(self.run_worker, self._stay_connected(self._follow), group="connection")
+
+    def watch_theme(self) -> None:
+        self.set_class(self.native_ansi_color, "-plain")
+
+    def changed_here(self) -> None:
+        """Show a change of the inbox at once, and have it sent at once."""
+        self._nudge.set()
+        self._look()
+
+    async def action_help(self) -> None:
+        """Show the keys that work here."""
+        from analyst_cli.tui.screens.help import HelpScreen, key_lines  # noqa: PLC0415 - not needed for the first row
+
+        self.push_screen(HelpScreen(key_lines(self.screen)))
+
+    # The inbox and the connection
+
+    def _look(self) -> None:
+        revision = self.desk.revision()
+        if revision != self._revision:
+            self._revision = revision
+            self._inbox_screen().post_message(StoreChanged())
+
+    def _tick(self) -> None:
+        self._inbox_screen().tick()
+
+    def _inbox_screen(self) -> InboxScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, InboxScreen))
+
+    def _tell_link(self, link: Link) -> None:
+        self._inbox_screen().post_message(LinkChanged(link))
+
+    async def _stay_connected(self, follow: Follow) -> None:
+        self._tell_link(Link("connecting", self.desk.now()))
+        async for event in follow(self._nudge):
+            self._connection_event(event)
+
+    def _connection_event(self, event: ClientEvent) -> None:
+        now = self.desk.now()
+        match event:
+            case Connecting():
+                pass
+            case Connected():
+                self._tell_link(Link("live", now))
+            case ConnectionLost(problem, retry_in_s):
+                self._tell_link(Link("waiting", now, retry_at=now + timedelta(seconds=retry_in_s), reason=problem))
+            case CaughtUp(count, _, gap):
+                self._inbox_screen().post_message(Said(_caught_up(count, gap)))
+            case MarkFailed(problem):
+                self._inbox_screen().post_message(Said(problem, is_problem=True))
+            case SignInExpired() | Stopped():
+                words = "signed out" if isinstance(event, SignInExpired) else "stopped"
+                self._tell_link(Link("stopped", now, reason=words))
+                self._inbox_screen().post_message(Said(f"{event.problem}; {event.way_out}", is_problem=True))
+            case _:
+                self._look()
+
+
+def _caught_up(count: int, gap: str) -> str:
+    words = f"{count_of(count, 'new notification')} while you were away" if count else ""
+    return "; ".join(filter(None, [words, gap]))

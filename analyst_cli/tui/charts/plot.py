@@ -1,0 +1,97 @@
+"""Draw a chart from its numbers with braille and block characters: legible in every terminal, also over SSH and in tmux.
+
+The drawing is plotext's, through the instance that textual-plotext makes of it (plotext itself draws on one global figure).
+"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from analyst_cli.tui.charts.describe import label
+from analyst_cli.tui.text import cells, fit
+from analyst_server.wire.messages import Chart, Series
+
+__all__ = ["LEAST_HEIGHT", "LEAST_WIDTH", "Ink", "draw"]
+
+Ink = tuple[int, int, int] | str
+"""A colour as plotext takes it: red, green, blue, or the name of one of the sixteen."""
+
+LEAST_WIDTH, LEAST_HEIGHT = 24, 7  # cells; below that axes leave no room for the curve
+_CELLS_A_TICK = 14
+_LONGEST_NAME = 18  # cells of a series' name in the legend
+
+
+def draw(chart: Chart, width: int, height: int, inks: Sequence[Ink], mark_ink: Ink) -> Text:
+    """Return the chart in exactly `width` x `height` cells, without a background of its own. `sound(chart)` must hold."""
+    from textual_plotext import Plot  # noqa: PLC0415 - 19 ms that only a chart needs
+
+    plot = Plot()
+    plot.theme("clear")
+    plot.plotsize(width, height)
+    plot._set_size(width, height)  # noqa: SLF001 - plotsize alone is not enough (textual-plotext issue 5)
+    title = chart.title or (chart.series[0].name if len(chart.series) == 1 else "")
+    if title:
+        plot.title(fit(cells(title), width - 8).rstrip())
+    if chart.kind == "bar":
+        _bars(plot, chart, inks)
+    else:
+        _lines(plot, chart, inks)
+    _mark(plot, chart, mark_ink)
+    _ticks(plot, chart, width)
+    drawn = Text.from_ansi(plot.build(), no_wrap=True, overflow="crop")
+    drawn.end = ""
+    return drawn
+
+
+def _lines(plot: object, chart: Chart, inks: Sequence[Ink]) -> None:
+    for number, series in enumerate(chart.series):
+        name = _name(series, number) if len(chart.series) > 1 else None
+        for start, run in _unbroken(series):
+            positions = list(range(start, start + len(run)))
+            paint = plot.plot if len(run) > 1 else plot.scatter  # type: ignore[attr-defined]
+            paint(positions, run, marker="braille", color=inks[number % len(inks)], label=name)
+            name = None  # one entry in the legend, however many gaps
+
+
+def _bars(plot: object, chart: Chart, inks: Sequence[Ink]) -> None:
+    longest = max(len(series.y) for series in chart.series)
+    heights = [[value or 0.0 for value in series.y] + [0.0] * (longest - len(series.y)) for series in chart.series]
+    positions = list(range(longest))
+    if len(heights) == 1:
+        plot.bar(positions, heights[0], color=inks[0], width=0.6, minimum=0)  # type: ignore[attr-defined]
+        return
+    names = [_name(series, number) for number, series in enumerate(chart.series)]
+    colors = [inks[n % len(inks)] for n in range(len(heights))]
+    plot.multiple_bar(positions, heights, color=colors, labels=names, width=0.8, minimum=0)  # type: ignore[attr-defined]
+
+
+def _name(series: Series, number: int) -> str:
+    return fit(cells(series.name), _LONGEST_NAME).rstrip() or f"series {number + 1}"
+
+
+def _mark(plot: object, chart: Chart, ink: Ink) -> None:
+    if chart.mark is None or not 0 <= chart.mark < len(chart.series[0].y):
+        return
+    value = chart.series[0].y[chart.mark]
+    if value is not None:
+        plot.scatter([chart.mark], [value], marker="●", color=ink)  # type: ignore[attr-defined]
+
+
+def _ticks(plot: object, chart: Chart, width: int) -> None:
+    longest = max(len(series.y) for series in chart.series)
+    wanted = max(2, min(longest, width // _CELLS_A_TICK))
+    positions = sorted({round(step * (longest - 1) / max(wanted - 1, 1)) for step in range(wanted)})
+    plot.xticks(positions, [fit(label(chart, at), _CELLS_A_TICK - 2).rstrip() for at in positions])  # type: ignore[attr-defined]
+
+
+def _unbroken(series: Series) -> list[tuple[int, list[float]]]:
+    """Split at missing values: a gap in the data is a gap in the line."""
+    runs: list[tuple[int, list[float]]] = []
+    for index, value in enumerate(series.y):
+        if value is None:
+            continue
+        if runs and runs[-1][0] + len(runs[-1][1]) == index:
+            runs[-1][1].append(value)
+        else:
+            runs.append((index, [value]))
+    return runs

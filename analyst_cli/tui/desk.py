@@ -1,0 +1,128 @@
+"""What the program may do outside of itself: read and change the local inbox. Screens get it; widgets do not.
+
+Reading takes microseconds and happens where it is needed. Changing may wait for another process (up to 3 s), so it happens in one thread, in order.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from analyst_cli.client.inbox import Inbox
+from analyst_cli.client.inbox_view import InboxView
+from analyst_cli.client.rows import Filter, Row
+from analyst_cli.errors import LocalProblem
+from analyst_cli.tui.widgets.detail import Shown
+
+__all__ = ["Desk", "Listing"]
+
+T = TypeVar("T")
+
+
+class Listing:
+    """Rows of a filter for the list; what cannot be read (a locked or broken store) is remembered in `problem` instead of raised."""
+
+    def __init__(self, view: InboxView) -> None:
+        self._view = view
+        self.problem = ""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._view.count
+
+    @property
+    def capped(self) -> bool:
+        """Whether a search has matched more than are shown."""
+        return self._view.capped
+
+    def row(self, index: int) -> Row | None:
+        """Return a row, or None."""
+        try:
+            return self._view.row(index)
+        except (sqlite3.Error, LocalProblem) as error:
+            self.problem = str(error)
+            return None
+
+    def index_of(self, pos: int) -> int:
+        """Return where a notification stands."""
+        try:
+            return self._view.index_of(pos)
+        except (sqlite3.Error, LocalProblem) as error:
+            self.problem = str(error)
+            return 0
+
+
+class Desk:
+    """The local inbox of one account."""
+
+    def __init__(self, path: Path, *, account: str = "", clock: Callable[[], float] = time.time) -> None:
+        self.account = account
+        self._clock = clock
+        self._path = path
+        self._inbox = Inbox(path, clock=clock)
+        self._writing_inbox: Inbox | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox-changes")
+
+    def close(self) -> None:
+        """Finish the changes that have begun, and close the files."""
+        self._thread.shutdown()
+        self._inbox.close()
+        if self._writing_inbox is not None:
+            self._writing_inbox.close()
+
+    def now(self) -> datetime:
+        """Return the time in the person's zone."""
+        return datetime.fromtimestamp(self._clock()).astimezone()
+
+    # Reading
+
+    def listing(self, wanted: Filter) -> Listing:
+        """Return the rows of a filter as of now. Raises `LocalProblem`."""
+        return Listing(self._inbox.view(wanted))
+
+    def shown(self, row: Row) -> Shown:
+        """Return all that the detail shows of a row. Raises `LocalProblem`, `NotFound`."""
+        fresh = self._inbox.row(row.id) or row
+        earlier = tuple(self._inbox.repeats_of(row.id, limit=20)[1:]) if row.repeats > 1 else ()
+        return Shown(fresh, self._inbox.get(row.id), earlier)
+
+    def rows(self, ids: Sequence[str]) -> list[Row]:
+        """Return the rows of these ids, as far as they are here."""
+        return [row for id_ in ids if (row := self._inbox.row(id_)) is not None]
+
+    def revision(self) -> tuple[int, int]:
+        """Return a value that changes with the inbox."""
+        return self._inbox.revision()
+
+    def unread_count(self) -> int:
+        """Count what is unread."""
+        return self._inbox.unread_count()
+
+    def last_received(self) -> datetime | None:
+        """Return when the newest notification was, as its sender says."""
+        newest = self._inbox.newest(unread=False)
+        return datetime.fromtimestamp(newest.at).astimezone() if newest else None
+
+    def known_scripts(self) -> list[str]:
+        """Return the scripts that have ever sent something."""
+        return self._inbox.scripts()
+
+    def known_tags(self) -> list[str]:
+        """Return the tags that were ever used."""
+        return self._inbox.tags()
+
+    # Changing
+
+    async def change(self, change: Callable[[Inbox], T]) -> T:
+        """Run a change of the inbox after those asked for before. Raises `LocalProblem` when the store stays locked."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._changed, change)
+
+    def _changed(self, change: Callable[[Inbox], T]) -> T:
+        if self._writing_inbox is None:
+            self._writing_inbox = Inbox(self._path, clock=self._clock)
+        return change(self._writing_inbox)

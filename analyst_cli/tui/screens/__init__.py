@@ -1,0 +1,1 @@
+"""What fills the terminal: the inbox, scripts, settings, help and small dialogs."""

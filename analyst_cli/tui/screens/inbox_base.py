@@ -1,0 +1,109 @@
+"""What all keys of the inbox screen act on: the rows that are shown, the message that is shown, and how both are shown."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen
+
+from analyst_cli.client.rows import Filter, Row
+from analyst_cli.errors import AnalystError
+from analyst_cli.tui.filters import chips
+from analyst_cli.tui.messages import Said
+from analyst_cli.tui.widgets.detail import Detail
+from analyst_cli.tui.widgets.filter_bar import FilterBar
+from analyst_cli.tui.widgets.notification_list import NotificationList
+from analyst_cli.tui.widgets.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from analyst_cli.tui.app import InboxApp
+    from analyst_cli.tui.desk import Listing
+
+__all__ = ["WIDE", "InboxBase"]
+
+WIDE = 100
+"""Cells from which list and message stand side by side."""
+
+
+class InboxBase(Screen[None]):
+    """State of the screen, and showing it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = Filter()
+        self.listing: Listing | None = None
+
+    @property
+    def inbox_app(self) -> "InboxApp":
+        return cast("InboxApp", self.app)
+
+    @property
+    def now(self) -> datetime:
+        return self.inbox_app.desk.now()
+
+    @property
+    def is_wide(self) -> bool:
+        return self.app.size.width >= WIDE
+
+    @property
+    def is_reading(self) -> bool:
+        return self.query_one(Detail).has_focus
+
+    def narrow(self, wanted: Filter, *, keep: bool = False) -> None:
+        """Show the rows of a filter."""
+        notifications = self.query_one(NotificationList)
+        try:
+            self.listing = self.inbox_app.desk.listing(wanted)
+        except AnalystError as error:
+            self.post_message(Said(str(error), is_problem=True))
+            return
+        self.wanted = wanted
+        shown_chips = chips(wanted, self.now.replace(tzinfo=None))
+        notifications.empty_words = (
+            "Nothing matches. Escape shows everything again."
+            if shown_chips
+            else "Nothing here yet. Alerts arrive by themselves."
+        )
+        notifications.show(self.listing, self.now, keep=keep)
+        self.query_one(FilterBar).show(shown_chips, self.listing.count, capped=self.listing.capped)
+        self.show_counts()
+        if self.listing.problem:
+            self.post_message(Said(self.listing.problem, is_problem=True))
+
+    def show_counts(self) -> None:
+        """Show unread count and last arrival."""
+        desk = self.inbox_app.desk
+        try:
+            unread, last = desk.unread_count(), desk.last_received()
+        except AnalystError:  # told by whatever reads the rows
+            return
+        self.query_one(StatusBar).show(self.now, unread=unread, last_received=last, account=desk.account)
+
+    def show_detail(self, row: Row) -> None:
+        """Show a notification in full."""
+        try:
+            shown = self.inbox_app.desk.shown(row)
+        except AnalystError:  # it is gone: replaced by a snapshot meanwhile
+            self.query_one(Detail).show(None, self.now)
+            return
+        self.query_one(Detail).show(shown, self.now)
+
+    def _show_current(self) -> None:
+        row = self.query_one(NotificationList).current
+        if row is None:
+            self.query_one(Detail).show(None, self.now)
+        else:
+            self.show_detail(row)
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """The ids that an action is for."""
+        shown = self.query_one(Detail).shown
+        if self.is_reading and shown is not None:
+            return (shown.row.id,)
+        return self.query_one(NotificationList).targets
+
+    def leave_message(self) -> None:
+        """Go from the message to the list."""
+        self.remove_class("-reading")
+        self.query_one(NotificationList).focus()

@@ -1,0 +1,97 @@
+"""Search and filters of the inbox screen."""
+
+from dataclasses import replace
+
+from textual import on
+from textual.widgets import Input
+
+from analyst_cli.client.rows import Filter
+from analyst_cli.tui.filters import chips, read_typed
+from analyst_cli.tui.messages import Said
+from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
+from analyst_cli.tui.screens.inbox_base import InboxBase
+from analyst_cli.tui.widgets.notification_list import NotificationList
+from analyst_cli.tui.widgets.search_box import SearchBox
+
+__all__ = ["InboxNarrowing"]
+
+
+class InboxNarrowing(InboxBase):
+    """What `/`, `f`, `U`, `C` and the chips do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before_search = Filter()
+
+    def action_search(self) -> None:
+        box = self.query_one(SearchBox)
+        self._before_search = self.wanted
+        box.display = True
+        box.value = self.wanted.search
+        box.focus()
+
+    @on(Input.Changed, "#search")
+    def _search_typed(self, event: Input.Changed) -> None:
+        if not self.query_one(SearchBox).has_focus:
+            return
+        typed = read_typed(event.value, self.now.replace(tzinfo=None), replace(self._before_search, search=""))
+        self.query_one(SearchBox).set_class(bool(typed.problems), "-problem")
+        if typed.filter != self.wanted:
+            self.narrow(typed.filter)
+
+    @on(Input.Submitted, "#search")
+    def _search_kept(self, event: Input.Submitted) -> None:
+        typed = read_typed(event.value, self.now.replace(tzinfo=None))
+        if typed.problems:
+            self.post_message(Said(f"not understood: {' '.join(typed.problems)}"))
+        self._leave_search()
+
+    @on(SearchBox.Left)
+    def _search_left(self, event: SearchBox.Left) -> None:
+        if not event.keep:
+            self.narrow(self._before_search)
+        self._leave_search()
+
+    def _leave_search(self) -> None:
+        self.query_one(NotificationList).focus()
+        self.query_one(SearchBox).display = False
+
+    def action_filter(self) -> None:
+        self.app.push_screen(ChoiceScreen("Show", self._filters()), self._filter_chosen)
+
+    def _filter_chosen(self, wanted: Filter | None) -> None:
+        if wanted is not None:
+            self.narrow(wanted)
+
+    def action_unread_only(self) -> None:
+        self.narrow(replace(self.wanted, unread=not self.wanted.unread), keep=True)
+
+    def action_collapse(self) -> None:
+        self.narrow(replace(self.wanted, collapsed=not self.wanted.collapsed), keep=True)
+
+    def action_drop_chip(self, number: int) -> None:
+        """Take one condition off (a click on its chip)."""
+        found = chips(self.wanted, self.now.replace(tzinfo=None))
+        if number < len(found):
+            self.narrow(found[number].without, keep=True)
+
+    def _filters(self) -> list[Choice[Filter]]:
+        wanted, now, desk = self.wanted, self.now.replace(tzinfo=None), self.inbox_app.desk
+        current = self.query_one(NotificationList).current
+        found = [
+            Choice("the inbox as it opens", Filter(), "no filter"),
+            Choice("unread only", replace(wanted, unread=True), "U"),
+            Choice("high and critical", replace(wanted, min_level=2), "priority:high"),
+            Choice("critical only", replace(wanted, min_level=3), "priority:critical"),
+            Choice("today", read_typed("since:today", now, wanted).filter, "since:today"),
+            Choice("the last seven days", read_typed("since:7d", now, wanted).filter, "since:7d"),
+            Choice("archived", read_typed("is:archived", now, wanted).filter, "is:archived"),
+            Choice("snoozed", read_typed("is:snoozed", now, wanted).filter, "is:snoozed"),
+            Choice("everything, archived and snoozed too", read_typed("is:all", now, wanted).filter, "is:all"),
+            Choice("repeats one by one", replace(wanted, collapsed=False), "C"),
+        ]
+        if current is not None and current.script:
+            found.insert(2, Choice(f"this script: {current.script}", replace(wanted, script=current.script)))
+        found += [Choice(f"script {name}", replace(wanted, script=name)) for name in desk.known_scripts()[:50]]
+        found += [Choice(f"tag {name}", replace(wanted, tag=name)) for name in desk.known_tags()[:50]]
+        return found

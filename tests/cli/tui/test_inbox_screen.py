@@ -1,0 +1,252 @@
+"""The inbox screen, key by key, on a real store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from analyst_cli.client.inbox import Inbox
+from analyst_cli.client.rows import Filter
+from analyst_cli.tui.app import InboxApp
+from analyst_cli.tui.widgets.detail import Detail
+from analyst_cli.tui.widgets.notification_list import NotificationList
+from analyst_cli.tui.widgets.status_bar import StatusBar
+from tests.cli.tui.conftest import NOW, notification, receive
+
+App = Callable[..., InboxApp]
+
+
+def listed(app: InboxApp) -> NotificationList:
+    return app.screen.query_one(NotificationList)
+
+
+def shown_id(app: InboxApp) -> str | None:
+    shown = app.screen.query_one(Detail).shown
+    return shown.row.id if shown else None
+
+
+def current_id(app: InboxApp) -> str:
+    row = listed(app).current
+    assert row is not None
+    return row.id
+
+
+def row(store: Path, id_: str):
+    with Inbox(store) as inbox:
+        return inbox.row(id_)
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Wait for workers and for what they have posted."""
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize(
+    ("keys", "cursor_on"),
+    [
+        ("", "n-08"),
+        ("j j", "n-06"),
+        ("down down up", "n-07"),
+        ("G", "n-01"),
+        ("end home", "n-08"),
+        ("pagedown", "n-01"),
+        ("G g", "n-08"),
+        ("ctrl+d ctrl+u", "n-08"),
+        ("n", "n-07"),
+        ("n n", "n-05"),
+        ("n n N", "n-07"),
+        ("k k", "n-08"),
+        ("J J K", "n-07"),
+    ],
+)
+async def test_keys_move_the_cursor(inbox_app: App, keys: str, cursor_on: str) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*keys.split())
+        assert current_id(app) == cursor_on
+
+
+async def test_a_narrow_terminal_shows_list_or_message_and_enter_and_escape_go_between(
+    inbox_app: App, store: Path
+) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        assert not app.screen.query_one(Detail).display
+        await pilot.press("j", "enter")
+        await settled(pilot)
+        assert app.screen.query_one(Detail).display
+        assert not listed(app).display
+        assert shown_id(app) == "n-07"
+        assert row(store, "n-07").is_read
+        await pilot.press("escape")
+        assert listed(app).display
+        assert listed(app).has_focus
+
+
+async def test_a_wide_terminal_shows_the_message_beside_the_list(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("j")
+        await pilot.pause(0.1)
+        assert shown_id(app) == "n-07"
+        assert not row(store, "n-07").is_read, "looking at it in passing is not reading it"
+
+
+async def test_opening_marks_nothing_read_when_the_person_does_not_want_that(inbox_app: App, store: Path) -> None:
+    app = inbox_app(mark_read_when_opened=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await settled(pilot)
+        assert not row(store, "n-08").is_read
+
+
+async def test_r_marks_read_and_unread_again_and_u_takes_it_back(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for expected in (True, False):
+            await pilot.press("r")
+            await settled(pilot)
+            assert row(store, "n-08").is_read is expected
+        await pilot.press("u")
+        await settled(pilot)
+        assert row(store, "n-08").is_read
+        assert "taken back" in app.screen.query_one(StatusBar).status.said
+
+
+async def test_archiving_moves_the_cursor_to_the_next_one_and_undo_brings_it_back(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("a")
+        await settled(pilot)
+        assert current_id(app) == "n-07"
+        await pilot.press("u")
+        await settled(pilot)
+        await pilot.press("g")
+        assert current_id(app) == "n-08"
+
+
+async def test_a_collapsed_line_stands_for_its_repeats(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("j", "j", "j", "a")
+        await settled(pilot)
+        assert row(store, "n-05").archived
+        assert row(store, "n-03").archived
+        await pilot.press("u", "C")
+        await settled(pilot)
+        assert app.screen.wanted.collapsed is False
+
+
+async def test_selected_ones_are_marked_together(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("x", "space")
+        assert app.screen.query_one(StatusBar).status.selected == 2
+        await pilot.press("r")
+        await settled(pilot)
+        assert row(store, "n-08").is_read
+        assert row(store, "n-07").is_read
+        assert not listed(app).selected
+        await pilot.press("g", "x", "j", "X")
+        assert set(listed(app).selected) == {"n-08", "n-07", "n-06"}
+        await pilot.press("escape")
+        assert not listed(app).selected
+        await pilot.press("asterisk")
+        assert len(listed(app).selected) == 7
+
+
+async def test_snooze_takes_a_preset_or_words(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("z", "enter")
+        await settled(pilot)
+        assert row(store, "n-08").snoozed_until == NOW + 3600
+        await pilot.press("z", *"tomorrow", "space", *"9:00", "enter")
+        await settled(pilot)
+        assert row(store, "n-07").snoozed_until == NOW + 22.5 * 3600
+        await pilot.press("z", *"soon")
+        await pilot.pause()
+        assert "is no time I know" in str(app.screen.query_one("#dialog-problem").render())
+        await pilot.press("enter", "escape")
+        await settled(pilot)
+        assert row(store, "n-06").snoozed_until is None
+
+
+async def test_search_narrows_as_it_is_typed_and_escape_brings_everything_back(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"reven")
+        await pilot.pause()
+        assert app.screen.listing.count == 1
+        await pilot.press("enter", "j")
+        assert listed(app).has_focus
+        assert app.screen.wanted == Filter(search="reven")
+        await pilot.press("escape")
+        assert app.screen.wanted == Filter()
+        await pilot.press("slash", *"is:unread", "space", *"prio:high", "escape")
+        assert app.screen.wanted == Filter()
+
+
+async def test_filters_are_chips_that_a_click_takes_off(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("U", "f", *"high", "enter")
+        await pilot.pause()
+        assert app.screen.wanted == Filter(unread=True, min_level=2)
+        await pilot.click("#filters", offset=(4, 0))
+        await pilot.pause()
+        assert app.screen.wanted == Filter(min_level=2)
+
+
+async def test_what_arrives_is_shown_and_the_cursor_stays_on_its_notification(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("j", "j")
+        with Inbox(store) as other_process:
+            receive(other_process, [notification("n-09", "One more", at=NOW)], seq=101)
+        await pilot.pause(0.3)
+        assert current_id(app) == "n-06"
+        assert listed(app).cursor == 3
+        assert app.screen.query_one(StatusBar).status.unread == 6
+        await pilot.press("g")
+        assert current_id(app) == "n-09"
+
+
+async def test_help_tells_the_keys_that_really_work(inbox_app: App) -> None:
+    app = inbox_app(keymap={"inbox.archive": "E"})
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        words = str(app.screen.query_one("#help-keys").render())
+        assert "E  " in words
+        for said in ("Mark read, or unread", "Put aside until later", "In the message", "A page down"):
+            assert said in words
+        await pilot.press("escape", "E")
+        await settled(pilot)
+        assert current_id(app) == "n-07"
+
+
+async def test_a_click_moves_the_cursor_and_a_second_one_opens(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.click(NotificationList, offset=(20, 2))
+        assert current_id(app) == "n-06"
+        await pilot.click(NotificationList, offset=(20, 2), times=2)
+        await pilot.pause()
+        assert shown_id(app) == "n-06"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 3), (20, 5), (300, 3)])
+async def test_no_size_of_the_terminal_breaks_it(inbox_app: App, size: tuple[int, int]) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("j", "enter")
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+        await pilot.press("j", "escape", "j", "slash", "a", "escape", "question_mark", "escape")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.is_running
