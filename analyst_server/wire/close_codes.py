@@ -1,14 +1,20 @@
 """WebSocket close codes (section 2.4 of the protocol) and what a client does about each."""
 
+import re
 from enum import Enum, IntEnum
 
-__all__ = ["CloseCode", "Verdict", "verdict_of"]
+__all__ = ["MAX_REASON_BYTES", "CloseCode", "Verdict", "close_reason", "retry_delay_s", "verdict_of"]
+
+MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame has at most 125 bytes, two of them the code
 
 
 class CloseCode(IntEnum):
     """Codes of RFC 6455 section 7.4 that this protocol uses, and its own."""
 
     GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED_DATA = 1003  # a binary message
+    INVALID_TEXT = 1007  # a text message that is no UTF-8
     RESTARTING = 1012
     MALFORMED = 4400
     TOKEN_REFUSED = 4401
@@ -29,6 +35,9 @@ class Verdict(Enum):
 
 
 _VERDICTS = {
+    CloseCode.PROTOCOL_ERROR: Verdict.RECONNECT_LATER,
+    CloseCode.UNSUPPORTED_DATA: Verdict.RECONNECT_LATER,
+    CloseCode.INVALID_TEXT: Verdict.RECONNECT_LATER,
     CloseCode.MALFORMED: Verdict.RECONNECT_LATER,
     CloseCode.TOKEN_REFUSED: Verdict.SIGN_IN,
     CloseCode.TOO_MANY_CONNECTIONS: Verdict.STOP,
@@ -41,3 +50,15 @@ def verdict_of(code: int) -> Verdict:
     return (
         _VERDICTS.get(CloseCode(code), Verdict.RECONNECT) if code in CloseCode._value2member_map_ else Verdict.RECONNECT
     )
+
+
+def close_reason(words: str, *, retry_s: float | None = None) -> str:
+    """Return the reason of a close; `retry_s` asks the client to stay away for that long (`Retry-After` of a WebSocket)."""
+    hint = "" if retry_s is None else f"; retry_s={retry_s:g}"
+    return words.encode()[: MAX_REASON_BYTES - len(hint)].decode(errors="ignore") + hint
+
+
+def retry_delay_s(reason: str) -> float | None:
+    """Return how many seconds a reason asks to stay away; None if it asks nothing."""
+    found = re.search(r"\bretry_s=(\d{1,5}(?:\.\d{1,3})?)\b", reason)
+    return float(found[1]) if found else None

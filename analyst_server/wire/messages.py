@@ -174,11 +174,12 @@ class StateChange(msgspec.Struct, frozen=True, omit_defaults=True, tag="state"):
     replay: bool = False
 
 
-class MarkOk(msgspec.Struct, frozen=True, tag="mark_ok"):
-    """A mark is durable as event `seq`."""
+class MarkOk(msgspec.Struct, frozen=True, omit_defaults=True, tag="mark_ok"):
+    """A mark is durable as event `seq`; `unknown` are those of its ids that this user does not have."""
 
     ref: str
     seq: int
+    unknown: list[str] = []
 
 
 class MarkError(msgspec.Struct, frozen=True, omit_defaults=True, tag="mark_error"):

@@ -1,0 +1,234 @@
+"""`analyst dispatch` and `analyst status`: a small client of the dispatch socket, with the standard library alone."""
+
+import http.client
+import json
+import os
+import socket as sockets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import typer
+
+from analyst_cli import output, paths
+from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, UsageProblem
+
+__all__ = ["ask_gateway", "dispatch", "socket_path", "status"]
+
+SYSTEM_SOCKET = Path("/run/ws-gateway/ws.sock")
+TIMEOUT_S = 30.0  # the gateway answers within milliseconds; a slow disk and a large picture take seconds
+POLL_S = 0.2
+PRIORITIES = ("low", "normal", "high", "critical")
+MAX_JSON_BYTES = 256 * 1024  # what the gateway takes
+
+_socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch socket of the gateway.")
+
+
+def dispatch(
+    *,
+    user: list[str] = typer.Option([], "--user", "-u", help="Who gets it; repeat for several."),
+    title: str | None = typer.Option(None, "--title", "-t"),
+    message: str | None = typer.Option(None, "--message", "-m", help="Text; - reads it from standard input."),
+    image: Path | None = typer.Option(None, "--image", help="A chart (PNG or JPEG) that the gateway can read."),
+    image_alt: str | None = typer.Option(None, help="A sentence for those who cannot see the chart."),
+    script: str | None = typer.Option(None, "--script", help="The script that it comes from."),
+    priority: str | None = typer.Option(None, help=f"One of {', '.join(PRIORITIES)}."),
+    tag: list[str] = typer.Option([], "--tag", help="A tag; may be repeated."),
+    key: str | None = typer.Option(None, help="Groups repeats of the same alert."),
+    state: str | None = typer.Option(None, "--status", help="firing or resolved."),
+    url: str | None = typer.Option(None, help="A page that tells more."),
+    id_: str | None = typer.Option(
+        None, "--id", help="Makes a repeated call harmless; made by the gateway unless given."
+    ),
+    json_file: str | None = typer.Option(
+        None, "--json", metavar="FILE|-", help="The whole notification as JSON; - reads standard input."
+    ),
+    wait: float | None = typer.Option(None, metavar="SECONDS", help="Wait until every known device has it."),
+    socket: Path | None = _socket_option,
+) -> None:
+    """Send a notification to a user; ends with 0 once it is stored.
+
+    Examples:
+      analyst dispatch --user petr --title "Revenue drop" --message "Down 15 % since 6:00" --image chart.png
+      echo '{"title":"Load done","message":"ok"}' | analyst dispatch --user petr --json -
+    """
+    notification: dict[str, Any] = _from_json(json_file) if json_file else {}
+    request = notification if "notification" in notification else {"notification": notification}
+    notification = request["notification"]
+    given = {
+        "id": id_,
+        "title": title,
+        "message": sys.stdin.read() if message == "-" else message,
+        "script": script,
+        "priority": priority,
+        "tags": tag or None,
+        "key": key,
+        "status": state,
+        "url": url,
+        "image_path": str(image.absolute()) if image else None,
+        "image_alt": image_alt,
+    }
+    notification.update({name: value for name, value in given.items() if value is not None})
+    _address(request, user)
+    answer = ask_gateway("POST", "/dispatch", socket=socket, body=request)
+    _report(answer)
+    if wait is not None:
+        _wait(answer["id"], socket=socket, seconds=wait)
+
+
+def status(
+    id_: str = typer.Argument(metavar="ID", help="The notification, as `analyst dispatch` printed it."),
+    *,
+    user: str | None = typer.Option(None, "--user", "-u", help="Only for this user."),
+    as_json: bool = typer.Option(False, "--json", help="As one JSON object."),
+    socket: Path | None = _socket_option,
+) -> None:
+    """Tell what became of a notification: stored, sent, acknowledged, read, per device.
+
+    Example: analyst status 0193b2c4-7d1e-7c3a-9f52-0d6a1a2b3c4d
+    """
+    answer = _trace(id_, user=user, socket=socket)
+    if as_json:
+        output.json_line(answer)
+        return
+    rows = []
+    for name, trace in sorted(answer["users"].items()):
+        stored = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(trace["stored_at"]))
+        rows.append((name, "", "stored", stored))
+        rows.extend((name, device["device"], _stage(device), _seen(device)) for device in trace["devices"])
+    output.table(("USER", "DEVICE", "STAGE", "WHEN"), rows)
+
+
+def socket_path(named: Path | None) -> Path:
+    """Return the dispatch socket: as named, by the environment, the system's, or the person's own."""
+    if named is not None:
+        return named
+    if variable := os.environ.get("WS_DISPATCH_SOCKET") or os.environ.get("ANALYST_GATEWAY_SOCKET"):
+        return Path(variable)
+    return SYSTEM_SOCKET if SYSTEM_SOCKET.exists() else paths.runtime_dir() / "ws.sock"
+
+
+def ask_gateway(method: str, path: str, *, socket: Path | None, body: Any = None) -> dict[str, Any]:
+    """Ask the gateway of this machine. Raises `ServerUnreachable`, `ServerRefused`, `NotFound`, `LocalProblem`."""
+    where = socket_path(socket)
+    connection = _UnixConnection(where)
+    try:
+        payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+        response = connection.getresponse()
+        status, answer = response.status, response.read()
+    except UnicodeEncodeError as exc:
+        raise UsageProblem(f"the text is no valid Unicode: {exc.reason}", "send UTF-8") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise _unreachable(where, exc) from exc
+    finally:
+        connection.close()
+    return _understood(status, answer, where)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_S)
+        self.sock.connect(str(self._path))
+
+
+def _unreachable(where: Path, exc: Exception) -> AnalystError:
+    if isinstance(exc, PermissionError):
+        return LocalProblem(f"{where} may not be opened by this account", "ask for membership in the socket's group")
+    if isinstance(exc, FileNotFoundError):
+        return ServerUnreachable(
+            f"there is no dispatch socket at {where}", "start it (analyst gateway serve), or name another: --socket"
+        )
+    if isinstance(exc, ConnectionRefusedError):
+        return ServerUnreachable(f"no gateway answers on {where}", "start it: analyst gateway serve")
+    return ServerUnreachable(
+        f"the gateway on {where} did not answer: {exc or type(exc).__name__}", "look at its log; it may be restarting"
+    )
+
+
+def _understood(status: int, answer: bytes, where: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(answer)
+        problem = value.get("error", "") if isinstance(value, dict) else ""
+    except ValueError:
+        value, problem = None, answer[:200].decode(errors="replace")
+    if status == http.HTTPStatus.OK and isinstance(value, dict):
+        return value
+    if status == http.HTTPStatus.NOT_FOUND:
+        raise NotFound(problem or f"{where} does not know this request", "look at the id, or update the gateway")
+    problem, _, way_out = (problem or f"the gateway answered with status {status}").partition("; ")
+    raise ServerRefused(problem, way_out)
+
+
+def _from_json(file: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.buffer.read(MAX_JSON_BYTES + 1) if file == "-" else Path(file).read_bytes()
+    except OSError as exc:
+        raise LocalProblem(f"cannot read {file}: {exc.strerror}") from exc
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise UsageProblem(f"{'standard input' if file == '-' else file} is no JSON: {exc}") from exc
+    if not isinstance(value, dict) or not isinstance(value.get("notification", {}), dict):
+        raise UsageProblem(
+            f"{'standard input' if file == '-' else file} holds no JSON object", 'as in {"title":"...","message":"..."}'
+        )
+    return value
+
+
+def _address(request: dict[str, Any], users: list[str]) -> None:
+    if users:
+        request.pop("user", None)
+        request.pop("users", None)
+        request |= {"user": users[0]} if len(users) == 1 else {"users": users}
+    if not request.get("user") and not request.get("users"):
+        raise UsageProblem("nobody is named", "name a user: --user petr")
+
+
+def _report(answer: dict[str, Any]) -> None:
+    output.line(answer.get("id", ""))
+    users = answer.get("users", {"": answer})
+    if all(each.get("duplicate") for each in users.values()):
+        output.note("stored before under this id; nothing was sent again")
+    else:
+        output.note(f"stored; {answer['sent']} live connections got it")
+
+
+def _wait(id_: str, *, socket: Path | None, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        devices = [
+            device for trace in _trace(id_, user=None, socket=socket)["users"].values() for device in trace["devices"]
+        ]
+        late = [device["device"] for device in devices if not device["acknowledged"]]
+        if devices and not late:
+            output.note(f"all {len(devices)} devices have it")
+            return
+        if time.monotonic() >= deadline:
+            waiting = ", ".join(late) if late else "no device is known yet"
+            raise ServerRefused(
+                f"not every device has it after {seconds:g} s: {waiting}", f"look later: analyst status {id_}"
+            )
+        time.sleep(POLL_S)
+
+
+def _trace(id_: str, *, user: str | None, socket: Path | None) -> dict[str, Any]:
+    query = urlencode({"id": id_} | ({"user": user} if user else {}))
+    return ask_gateway("GET", f"/status?{query}", socket=socket)
+
+
+def _stage(device: dict[str, Any]) -> str:
+    return next((stage for stage in ("read", "acknowledged", "sent") if device[stage]), "waiting")
+
+
+def _seen(device: dict[str, Any]) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(device["seen_at"])) if device["seen_at"] else ""

@@ -1,0 +1,210 @@
+"""`analyst gateway`: start the gateway and the portal, look at its health, list its settings."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from analyst_cli import output, paths
+from analyst_cli.commands.dispatch import ask_gateway
+from analyst_cli.errors import LocalProblem, SettingsProblem, UsageProblem
+
+if TYPE_CHECKING:
+    from analyst_server.app import Running
+    from analyst_server.config import Settings
+
+__all__ = ["app", "gateway_data_dir", "gateway_settings"]
+
+SYSTEM_SOCKET = Path("/run/ws-gateway/ws.sock")
+_PRECEDENCE = """Settings come from, the later wins:
+
+  1. their defaults
+  2. a TOML file: --config, $ANALYST_GATEWAY_CONFIG, ~/.config/analyst/gateway.toml, /etc/analyst/gateway.toml
+  3. environment variables: the source system's names, or ANALYST_<PART>_<NAME>
+  4. flags: the ones above, and --set PART.NAME=VALUE for all others
+
+All of them, with their values now: analyst gateway settings"""
+
+app = typer.Typer(
+    help="Serve and administrate the gateway and the portal.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+_config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML).")
+_data_option = typer.Option(None, "--data", metavar="DIR", help="Folder of the log, the images and the accounts.")
+_socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch socket.")
+_set_option = typer.Option([], "--set", metavar="PART.NAME=VALUE", help="Any other setting; may be repeated.")
+
+
+@app.command(epilog=_PRECEDENCE)
+def serve(
+    *,
+    config: Path | None = _config_option,
+    host: str | None = typer.Option(None, help="Address of the WebSocket listener; 127.0.0.1 unless set."),
+    port: int | None = typer.Option(None, help="Its port; 8765 unless set, 0 for any free one."),
+    portal_host: str | None = typer.Option(None, help="Address of the portal; 127.0.0.1 unless set."),
+    portal_port: int | None = typer.Option(None, help="Its port; 8766 unless set, 0 for any free one."),
+    portal: bool | None = typer.Option(None, "--portal/--no-portal", help="Serve the portal, or not."),
+    socket: Path | None = _socket_option,
+    data: Path | None = _data_option,
+    settings: list[str] = _set_option,
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log more."),
+) -> None:
+    """Serve WebSocket clients, the dispatch socket and the portal, until SIGTERM or Ctrl-C.
+
+    Example: analyst gateway serve --port 8765 --data /var/lib/analyst
+    """
+    from analyst_server import app as server  # noqa: PLC0415 - the server is loaded by this command alone
+
+    flags = {
+        "gateway.host": host,
+        "gateway.port": port,
+        "gateway.socket": socket,
+        "portal.host": portal_host,
+        "portal.port": portal_port,
+        "portal.enabled": portal,
+        "store.data_dir": data,
+    }
+    chosen, _ = gateway_settings(config, flags | _pairs(settings))
+    _start_logging(verbose=verbose)
+    where = {"data_dir": gateway_data_dir(chosen), "socket": _listening_socket(chosen)}
+    _run(lambda: server.serve(chosen, on_ready=_announce, **where))
+
+
+@app.command()
+def health(
+    *,
+    socket: Path | None = _socket_option,
+    json: bool = typer.Option(False, "--json", help="As one JSON object."),
+) -> None:
+    """Ask the gateway of this machine how it is and who is connected.
+
+    Example: analyst gateway health --socket /run/ws-gateway/ws.sock
+    """
+    answer = ask_gateway("GET", "/health", socket=socket)
+    if json:
+        output.json_line(answer)
+        return
+    users: dict[str, int] = answer["users"]
+    output.line(f"{answer['status']}: {answer['connections']} connections of {len(users)} users")
+    output.table(("USER", "CONNECTIONS"), [(name, str(count)) for name, count in sorted(users.items())])
+
+
+@app.command(name="settings")
+def show_settings(
+    *,
+    config: Path | None = _config_option,
+    settings: list[str] = _set_option,
+    json: bool = typer.Option(False, "--json", help="As one JSON object a line."),
+) -> None:
+    """List every setting: its value now, where that comes from, its environment variable, its meaning.
+
+    Example: analyst gateway settings --config /etc/analyst/gateway.toml
+    """
+    from analyst_server.config import setting_rows  # noqa: PLC0415
+
+    chosen, origins = gateway_settings(config, _pairs(settings))
+    rows = []
+    for row in setting_rows():
+        part, _, name = row.key.partition(".")
+        value = getattr(getattr(chosen, part), name)
+        shown = ("(set)" if value else "") if row.secret else _shown(value)
+        rows.append((row.key, shown, origins.get(row.key, "default"), row.env, row.words))
+    header = ("SETTING", "VALUE", "FROM", "VARIABLE", "MEANING")
+    if json:
+        for row_cells in rows:
+            output.json_line(dict(zip((cell.lower() for cell in header), row_cells, strict=True)))
+    else:
+        output.table(header, rows)
+
+
+def gateway_settings(config: Path | None, flags: dict[str, Any]) -> "tuple[Settings, dict[str, str]]":
+    """Return the settings of the server parts, and where they come from."""
+    from analyst_server.config import load_settings  # noqa: PLC0415
+    from analyst_server.errors import ConfigProblem  # noqa: PLC0415
+
+    try:
+        return load_settings(file=_settings_file(config), environ=os.environ, flags=flags)
+    except ConfigProblem as exc:
+        raise SettingsProblem(exc.problem, exc.way_out) from exc
+
+
+def gateway_data_dir(settings: "Settings") -> Path:
+    """Return the folder of the log, the images and the accounts."""
+    return settings.store.data_dir or paths.data_dir() / "gateway"
+
+
+def _settings_file(named: Path | None) -> Path | None:
+    if named is None and (variable := os.environ.get("ANALYST_GATEWAY_CONFIG")):
+        named = Path(variable)
+    if named is not None:
+        return named
+    usual = (paths.config_dir() / "gateway.toml", Path("/etc/analyst/gateway.toml"))
+    return next((file for file in usual if file.exists()), None)
+
+
+def _listening_socket(settings: "Settings") -> Path:
+    if settings.gateway.socket is not None:
+        return settings.gateway.socket
+    if os.access(SYSTEM_SOCKET.parent, os.W_OK):
+        return SYSTEM_SOCKET
+    return paths.private_folder(paths.runtime_dir()) / "ws.sock"
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    for text in texts:
+        if "=" not in text or "." not in text.partition("=")[0]:
+            raise UsageProblem(f"--set {text} is not of the form PART.NAME=VALUE", "see: analyst gateway settings")
+    return pairs
+
+
+def _run(serve: Any) -> None:
+    import asyncio  # noqa: PLC0415
+
+    from analyst_server.errors import ConfigProblem, ServerError  # noqa: PLC0415
+
+    try:
+        import uvloop  # noqa: PLC0415 - optional: a third less CPU for connections
+
+        loop_factory = uvloop.new_event_loop
+    except ImportError:
+        loop_factory = None
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serve())
+    except ConfigProblem as exc:
+        raise SettingsProblem(exc.problem, exc.way_out) from exc
+    except ServerError as exc:
+        raise LocalProblem(exc.problem, exc.way_out) from exc
+
+
+def _start_logging(*, verbose: bool) -> None:
+    import logging  # noqa: PLC0415
+
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("picows", "asyncio", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _announce(gateway: "Running") -> None:
+    if gateway.secret.made_now:
+        output.note(f"made a secret for tokens, kept in {gateway.secret.file} (only its owner reads it)")
+    output.line(f"WebSocket  {gateway.ws_url}")
+    output.line(f"dispatch   {gateway.socket}")
+    if gateway.portal_url is not None:
+        output.line(f"portal     {gateway.portal_url}")
+    output.line(f"data       {gateway.data_dir}")
+    output.line("ready")
+    sys.stdout.flush()  # whoever waits for "ready" in a pipe must see it
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,141 @@
+"""Accept notifications: check, store, answer. Used by the dispatch socket, and by the portal for publishers with a token.
+
+The answer follows the commit. What cannot be stored is refused with its reason; nothing is half-stored for a user.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from analyst_server.errors import RequestRefused, StoreUnavailable
+from analyst_server.gateway.hub import Hub
+from analyst_server.gateway.unix_http import HttpAnswer, json_answer
+from analyst_server.inbox.log import Appended, NotificationDraft, User
+from analyst_server.wire.publication import (
+    Publication,
+    decode_publication,
+    new_notification_id,
+    stored_body,
+)
+
+__all__ = ["ImageStore", "Publisher"]
+
+MAX_WAITING = (
+    20_000  # dispatches that wait for the store: 5 GB of bodies at most, 10 MB as they usually are; then 503 at once
+)
+RATE_WINDOW_S = 10.0
+MAX_TRACKED_USERS = 10_000  # of the rate; beyond it the longest untouched is forgotten
+
+ImageStore = Callable[
+    [str], Awaitable[str]
+]  # a path to the name in the image store; raises `ImageRefused`, `StoreUnavailable`
+
+
+class Publisher:
+    """Store what publishers send and tell them where it is."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        add_image: ImageStore | None = None,
+        user_rate: int = 0,
+        wall_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._hub = hub
+        self._add_image = add_image
+        self._user_rate = user_rate  # notifications a user and window; 0: no limit
+        self._levels: dict[
+            str, tuple[float, float]
+        ] = {}  # user -> (notifications that count, as of when): a leaking bucket
+        self._wall_now = wall_now
+        self.waiting = 0
+
+    async def publish(self, body: bytes) -> HttpAnswer:
+        """Answer one `POST /dispatch` with this body."""
+        try:
+            answer = await self._publish(decode_publication(body))
+        except RequestRefused as exc:
+            answer = json_answer(exc.status, {"error": str(exc)})
+        except StoreUnavailable as exc:
+            answer = json_answer(exc.status, {"error": str(exc)})
+        if answer.status == 200:
+            self._hub.metrics.dispatches_accepted += 1
+        else:
+            self._hub.metrics.refused_dispatch(answer.status)
+        return answer
+
+    async def _publish(self, publication: Publication) -> HttpAnswer:
+        self._check_load(publication.users)
+        submission = publication.submission
+        image = None
+        if submission.image_path is not None:
+            image = await self._stored_image(submission.image_path)
+            submission.image_url = f"/api/notifications/images/{image}"
+        now = self._wall_now()
+        notification_id = submission.id or new_notification_id(now, os.urandom(10))
+        body = stored_body(submission, notification_id=notification_id, now=now)
+        drafts = [
+            NotificationDraft(User(user), notification_id, body, image, publication.fingerprint)
+            for user in publication.users
+        ]
+        if not publication.to_many:
+            return self._answer_one(drafts[0], await self._append(drafts[0]))
+        return await self._append_all(drafts)
+
+    async def _append(self, draft: NotificationDraft) -> Appended:
+        started = time.perf_counter()
+        self.waiting += 1
+        try:
+            appended = await self._hub.log.append(draft)
+        finally:
+            self.waiting -= 1
+        metrics = self._hub.metrics
+        metrics.committed(time.perf_counter() - started)
+        if appended.duplicate:
+            metrics.dispatches_duplicate += 1
+        else:
+            metrics.events_stored += 1
+        return appended
+
+    async def _append_all(self, drafts: list[NotificationDraft]) -> HttpAnswer:
+        """Store for many users. Where one fails the others may be stored: the caller repeats the request under the same id."""
+        outcomes = await asyncio.gather(*(self._append(draft) for draft in drafts), return_exceptions=True)
+        users: dict[str, dict[str, object]] = {}
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            users[draft.user] = {"seq": outcome.seq, "duplicate": outcome.duplicate}
+        sent = sum(self._hub.connections_of(draft.user) for draft in drafts)
+        return json_answer(200, {"sent": sent, "id": drafts[0].id, "users": users})
+
+    def _answer_one(self, draft: NotificationDraft, appended: Appended) -> HttpAnswer:
+        sent = self._hub.connections_of(draft.user)
+        return json_answer(200, {"sent": sent, "id": draft.id, "seq": appended.seq, "duplicate": appended.duplicate})
+
+    async def _stored_image(self, path: str) -> str:
+        if self._add_image is None:
+            raise RequestRefused("this gateway keeps no images", "send the notification without image_path")
+        return await self._add_image(path)
+
+    def _check_load(self, users: tuple[str, ...]) -> None:
+        if self.waiting + len(users) > MAX_WAITING:
+            raise StoreUnavailable(
+                f"{self.waiting} dispatches wait for the store already", "try again in a few seconds"
+            )
+        if not self._user_rate:
+            return
+        now = time.monotonic()
+        for user in users:
+            level, since = self._levels.pop(user, (0.0, now))
+            level = max(0.0, level - (now - since) * self._user_rate / RATE_WINDOW_S)
+            self._levels[user] = (min(level + 1, self._user_rate), now)
+            if len(self._levels) > MAX_TRACKED_USERS:
+                del self._levels[next(iter(self._levels))]
+            if level + 1 > self._user_rate:
+                raise StoreUnavailable(
+                    f"more than {self._user_rate} notifications in {RATE_WINDOW_S:g} s for {user}",
+                    "send fewer, or raise gateway.user_rate",
+                )
