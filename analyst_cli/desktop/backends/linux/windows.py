@@ -1,0 +1,232 @@
+"""Top-level windows as the window manager describes them (EWMH): which there are, which has the focus, what lies on top, bringing one up.
+
+Functions over an open display; they run in its thread.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from Xlib import X, Xatom
+from Xlib.error import XError
+from Xlib.protocol import event
+
+from analyst_cli.desktop.backends.linux.x_display import atom, property_text, property_values, root_of
+from analyst_cli.desktop.elements import Rect, Window
+
+__all__ = [
+    "XWindow",
+    "activate",
+    "active_window",
+    "client_at",
+    "client_windows",
+    "focused_client",
+    "has_window_manager",
+    "to_window",
+]
+
+MAX_WINDOWS = 200
+POLL_S = 0.005
+
+
+class XWindow(NamedTuple):
+    """What EWMH tells about a client window."""
+
+    window_id: int
+    app_id: str
+    title: str | None
+    pid: int | None
+    area: Rect | None  # of the client, without decorations
+    frame: Rect | None  # with decorations
+    mapped: bool
+    minimised: bool
+    modal: bool
+    dialog: bool
+
+
+def has_window_manager(display: Any) -> bool:
+    """Tell whether an EWMH window manager runs; without one there is no list of windows and no activation."""
+    return bool(property_values(display, root_of(display), "_NET_SUPPORTING_WM_CHECK"))
+
+
+def active_window(display: Any) -> XWindow | None:
+    """Give the window that has the focus; the window manager's word first, the keyboard focus where there is no window manager."""
+    ids = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
+    window_id = ids[0] if ids else focused_client(display)
+    return describe(display, window_id) if window_id else None
+
+
+def client_windows(display: Any) -> list[XWindow]:
+    """Give all windows, front to back."""
+    found = []
+    for window_id in reversed(_client_ids(display)[-MAX_WINDOWS:]):
+        window = describe(display, window_id)
+        if window is not None:
+            found.append(window)
+    return found
+
+
+def describe(display: Any, window_id: int) -> XWindow | None:
+    """Read one window; None when it is gone."""
+    window = display.create_resource_object("window", window_id)
+    try:
+        geometry = window.get_geometry()
+        at = root_of(display).translate_coords(window, 0, 0)
+        mapped = window.get_attributes().map_state == X.IsViewable
+        wm_class = window.get_wm_class()
+    except XError:
+        return None
+    area = Rect(at.x, at.y, geometry.width, geometry.height)
+    left, right, top, bottom = (*property_values(display, window, "_NET_FRAME_EXTENTS"), 0, 0, 0, 0)[:4]
+    states = set(property_values(display, window, "_NET_WM_STATE"))
+    kinds = property_values(display, window, "_NET_WM_WINDOW_TYPE")
+    pids = property_values(display, window, "_NET_WM_PID")
+    return XWindow(
+        window_id,
+        _app_id(display, window, wm_class, pids),
+        property_text(display, window, "_NET_WM_NAME") or property_text(display, window, "WM_NAME"),
+        pids[0] if pids else None,
+        area,
+        Rect(area.x - left, area.y - top, area.width + left + right, area.height + top + bottom),
+        mapped,
+        atom(display, "_NET_WM_STATE_HIDDEN") in states,
+        atom(display, "_NET_WM_STATE_MODAL") in states,
+        atom(display, "_NET_WM_WINDOW_TYPE_DIALOG") in kinds,
+    )
+
+
+def to_window(window: XWindow, active_id: int | None) -> Window:
+    """Describe it to the host."""
+    return Window(
+        window_id=f"0x{window.window_id:x}",
+        app_id=window.app_id,
+        title=window.title,
+        pid=window.pid,
+        frame=window.frame,
+        frontmost=window.window_id == active_id,
+        modal=window.modal,
+        visible=window.mapped and not window.minimised,
+    )
+
+
+def focused_client(display: Any) -> int | None:
+    """Give the client window that has the keyboard; the focus itself may lie on a window inside it."""
+    focus = display.get_input_focus().focus
+    window_id = focus if isinstance(focus, int) else focus.id
+    return _client_above(display, window_id) if window_id > X.PointerRoot else None
+
+
+def client_at(display: Any, x: int, y: int) -> int | None:
+    """Give the window a click at this point would reach: a client, or a menu without decorations; None for the bare desktop."""
+    root = root_of(display)
+    clients = set(_client_ids(display))
+    inside, window_id = root, None
+    while True:
+        try:
+            child = inside.translate_coords(root, x, y).child
+        except XError:
+            return window_id
+        if child == X.NONE:
+            return window_id
+        window_id = child if isinstance(child, int) else child.id
+        if window_id in clients:
+            return window_id
+        inside = display.create_resource_object("window", window_id)
+
+
+def activate(display: Any, window_id: int, timeout_s: float = 1.0) -> bool:
+    """Bring a window to the front and give it the keyboard; tell whether it has it.
+
+    A click message with the server's own time passes the focus-stealing guards of window managers. Without a window manager the focus is
+    set directly.
+    """
+    if _has_keyboard(display, window_id):
+        return True
+    root = root_of(display)
+    window = display.create_resource_object("window", window_id)
+    now = _server_time(display)
+    if has_window_manager(display):
+        message = event.ClientMessage(
+            window=window, client_type=atom(display, "_NET_ACTIVE_WINDOW"), data=(32, [2, now, 0, 0, 0])
+        )
+        root.send_event(message, event_mask=X.SubstructureRedirectMask | X.SubstructureNotifyMask)
+    else:
+        window.configure(stack_mode=X.Above)
+        window.set_input_focus(X.RevertToParent, now)
+    display.sync()
+    deadline = time.monotonic() + timeout_s
+    while not _has_keyboard(display, window_id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)  # neither the window manager nor the server tells this client when it is done
+    return True
+
+
+def _has_keyboard(display: Any, window_id: int) -> bool:
+    active = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
+    return (not active or active[0] == window_id) and focused_client(display) == window_id
+
+
+def _server_time(display: Any) -> int:
+    """Get the server's clock: an empty change of an own window's property comes back with it."""
+    window = root_of(display).create_window(
+        -10, -10, 1, 1, 0, X.CopyFromParent, event_mask=X.PropertyChangeMask, override_redirect=True
+    )
+    window.change_property(Xatom.WM_NAME, Xatom.STRING, 8, b"", X.PropModeAppend)
+    display.flush()
+    try:
+        while True:
+            notified = display.next_event()
+            if notified.type == X.PropertyNotify and notified.window == window:
+                return int(notified.time)
+    finally:
+        window.destroy()
+
+
+def _client_ids(display: Any) -> list[int]:
+    root = root_of(display)
+    stacked = property_values(display, root, "_NET_CLIENT_LIST_STACKING")
+    if stacked or has_window_manager(display):
+        return stacked
+    # Without a window manager every mapped child of the root is a window, in stacking order.
+    return [child.id for child in root.query_tree().children if _is_plain_window(child)]
+
+
+def _is_plain_window(window: Any) -> bool:
+    try:
+        attributes = window.get_attributes()
+    except XError:
+        return False
+    return (
+        attributes.map_state == X.IsViewable
+        and attributes.win_class == X.InputOutput
+        and not attributes.override_redirect
+    )
+
+
+def _client_above(display: Any, window_id: int) -> int | None:
+    clients, root_id = set(_client_ids(display)), root_of(display).id
+    while window_id not in clients:
+        try:
+            parent = display.create_resource_object("window", window_id).query_tree().parent
+        except XError:
+            return None
+        if not parent or parent.id == root_id:
+            return None
+        window_id = parent.id
+    return window_id
+
+
+def _app_id(display: Any, window: Any, wm_class: tuple[str, str] | None, pids: list[int]) -> str:
+    """Name the application: its own id, its desktop file, its window class, its program; the first that is known."""
+    for name in ("_GTK_APPLICATION_ID", "_KDE_NET_WM_DESKTOP_FILE"):
+        if own := property_text(display, window, name):
+            return own
+    if wm_class and wm_class[1]:
+        return wm_class[1]
+    if pids:
+        try:
+            return Path(f"/proc/{pids[0]}/exe").readlink().name
+        except OSError:
+            return f"pid-{pids[0]}"
+    return "unknown"

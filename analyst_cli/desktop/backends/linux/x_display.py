@@ -1,0 +1,155 @@
+"""The connection to the X server, owned by one thread: python-xlib blocks, and the event loop must not.
+
+`XDisplay.run` executes a function with the open display in that thread, one after the other. A server that dies or stops answering raises
+`BackendLost`, and the next call connects again.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from Xlib import X
+from Xlib.display import Display
+from Xlib.error import ConnectionClosedError, DisplayError, XError
+
+from analyst_cli.desktop.backends.base import BackendLost, PermissionMissing
+from analyst_cli.desktop.elements import Permission
+
+__all__ = [
+    "NO_DISPLAY",
+    "XDisplay",
+    "atom",
+    "display_name",
+    "is_wayland",
+    "open_display",
+    "property_text",
+    "property_values",
+    "root_of",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUN_TIMEOUT_S = 3.0  # the longest function, reading 100 windows, takes 0.2 s
+NO_DISPLAY = "start the host inside an X11 session, where DISPLAY is set"
+WAYLAND = "this is a Wayland session, where only the accessibility tree can be used; log in to a session on Xorg"
+
+
+class XDisplay:
+    """A display that is opened on first use and again after it was lost."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._display: Any = None
+        self._thread = _new_thread()
+        self.generation = 0
+        """Counts connections: what was learnt over an earlier one (atoms, keymap) is void."""
+
+    async def run(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function(display, ...)` in the display's thread.
+
+        Raises PermissionMissing without a display, BackendLost when it dies on the way; an X error of a window that is gone passes through.
+        When the caller is cancelled the function still ends, and what is run next comes after it.
+        """
+
+        def work() -> T:
+            if self._display is None:
+                self._display = open_display(self._environ)
+                self.generation += 1
+            try:
+                return function(self._display, *args, **kwargs)
+            except (ConnectionClosedError, OSError) as exc:
+                self._drop()
+                raise BackendLost("the X server ended") from exc
+
+        try:
+            async with asyncio.timeout(RUN_TIMEOUT_S):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except TimeoutError as exc:
+            self._abandon()
+            raise BackendLost("the X server does not answer") from exc
+
+    def _drop(self) -> None:
+        display, self._display = self._display, None
+        with contextlib.suppress(Exception):  # it is broken already: python-xlib may fail on it in any way
+            display.close()
+
+    def _abandon(self) -> None:
+        """Free a thread that waits for a silent server: its socket ends, so its read does."""
+        if self._display is not None:
+            with contextlib.suppress(OSError):
+                self._display.display.socket.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """Close the connection and end the thread."""
+        thread, self._thread = self._thread, _new_thread()
+        await asyncio.get_running_loop().run_in_executor(thread, self._drop)
+        thread.shutdown(wait=False)
+
+
+def open_display(environ: Mapping[str, str]) -> Any:
+    """Connect; errors of single requests are swallowed from now on unless a request asks for them."""
+    name = display_name(environ)
+    try:
+        display = Display(name)
+    except (DisplayError, ConnectionClosedError, OSError) as exc:
+        raise PermissionMissing(Permission.SCREEN_RECORDING, f"no X server answers at {name}; {NO_DISPLAY}") from exc
+    display.set_error_handler(_ignore)
+    return display
+
+
+def display_name(environ: Mapping[str, str]) -> str:
+    """Give the display to use; Xwayland's is none, since it neither shows the screen nor reaches native programs."""
+    if is_wayland(environ):
+        raise PermissionMissing(Permission.SCREEN_RECORDING, WAYLAND)
+    if not (name := environ.get("DISPLAY")):
+        raise PermissionMissing(Permission.SCREEN_RECORDING, NO_DISPLAY)
+    return name
+
+
+def is_wayland(environ: Mapping[str, str]) -> bool:
+    """Tell whether this is a Wayland session."""
+    return environ.get("XDG_SESSION_TYPE") == "wayland" or bool(environ.get("WAYLAND_DISPLAY"))
+
+
+def _ignore(_error: XError, _request: object) -> None:
+    """Windows vanish while one looks at them; requests with a reply raise, the others have no effect."""
+
+
+def _new_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="x-display")
+
+
+def atom(display: Any, name: str) -> int:
+    """Give the server's number of a name (python-xlib remembers them)."""
+    return cast("int", display.intern_atom(name))
+
+
+def root_of(display: Any) -> Any:
+    """Give the root window."""
+    return display.screen().root
+
+
+def property_values(display: Any, window: Any, name: str) -> list[int]:
+    """Read a property of numbers; an absent one, and one of a window that is gone, is empty."""
+    found = _property(display, window, name)
+    return list(found.value) if found is not None and found.format == 32 else []
+
+
+def property_text(display: Any, window: Any, name: str) -> str | None:
+    """Read a property of text."""
+    found = _property(display, window, name)
+    if found is None or found.format != 8:
+        return None
+    raw = found.value if isinstance(found.value, bytes) else str(found.value).encode()
+    return raw.decode("utf-8", "replace") or None
+
+
+def _property(display: Any, window: Any, name: str) -> Any:
+    try:
+        return window.get_full_property(atom(display, name), X.AnyPropertyType)
+    except XError:
+        return None
