@@ -9,7 +9,6 @@ import contextlib
 import ipaddress
 import resource
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +24,20 @@ from analyst_server.gateway.unix_socket import BoundSocket, bind_unix_socket
 from analyst_server.gateway.websocket import BACKLOG, Gate, listen
 from analyst_server.identity.secret import SigningSecret, signing_secret
 from analyst_server.identity.tokens import TokenKeys, Tokens
+from analyst_server.inbox.images import ImageStore
 from analyst_server.inbox.retention import Retention
-from analyst_server.inbox.sqlite import SqliteInbox, WriterSettings, open_sqlite_inbox
+from analyst_server.inbox.sqlite import WriterSettings, open_sqlite_inbox
+from analyst_server.inbox.upkeep import keep_up
+from analyst_server.portal.application import open_authentication
+from analyst_server.portal_listener import PortalPorts, Start, open_portal_listener, portal_origins, portal_settings
 from analyst_server.wire.close_codes import CloseCode
 from analyst_server.wire.publication import MAX_BODY_BYTES
 
 __all__ = ["Running", "running", "serve"]
 
 INBOX_FILE = "inbox.db"
-RETENTION_INTERVAL_S = 600.0
+IMAGES_FOLDER = "images"
 DAY_S = 86_400.0
-
-_Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @dataclass(slots=True)
@@ -77,42 +78,45 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncIterator[Running]:
-    """Serve as long as the block lasts."""
+    """Serve as long as the block lasts. Raises `ServerError` if it cannot start."""
     _raise_descriptor_limit()
-    gateway = settings.gateway
-    only_loopback = is_loopback(gateway.host) and (not settings.portal.enabled or is_loopback(settings.portal.host))
     _make_data_folder(data_dir)
-    secret = signing_secret(settings.identity.secret, folder=data_dir, only_loopback=only_loopback)
+    secret = signing_secret(settings.identity.secret, folder=data_dir, only_loopback=_only_loopback(settings))
     keys = TokenKeys(secret.value, settings.identity.previous_secret or None)
     tokens = Tokens(keys, issuer=settings.identity.issuer)
+    authentication = open_authentication(portal_settings(settings, data_dir, ws_port=0), tokens)
+    issuer_required = not settings.identity.accept_tokens_without_issuer
     async with contextlib.AsyncExitStack() as stack:
-        writer = WriterSettings(synchronous="NORMAL" if settings.store.synchronous == "NORMAL" else "FULL")
-        log = await stack.enter_async_context(open_sqlite_inbox(data_dir / INBOX_FILE, settings=writer))
+        log = await stack.enter_async_context(open_sqlite_inbox(data_dir / INBOX_FILE, settings=_writer(settings)))
+        images = ImageStore(data_dir / IMAGES_FOLDER, log)
         hub = Hub(
             log,
             log,
-            lambda token: tokens.verify(
-                token, now=time.time(), issuer_required=not settings.identity.accept_tokens_without_issuer
-            ),
-            limits=_limits(gateway),
+            lambda token: authentication.verify(token, issuer_required=issuer_required),
+            limits=_limits(settings.gateway),
         )
-        publisher = Publisher(hub, user_rate=gateway.user_rate)
+        publisher = Publisher(hub, add_image=images.put_file, user_rate=settings.gateway.user_rate)
         start = await stack.enter_async_context(_background())
         await _begun(start, hub.run)
-        start(_retain(log, _retention(settings)))
+        start(keep_up(log, images, _retention(settings)))
         running = Running("", socket, data_dir, secret, hub, tokens)
-        await _open_listeners(stack, start, gateway, running, publisher)
+        gate, ws_port = await _open_listeners(stack, start, settings.gateway, running, publisher)
+        ports = PortalPorts(
+            authentication, log, images, hub.close_where, lambda body: publisher.publish(body, local=False)
+        )
+        running.portal_url = await open_portal_listener(stack, start, settings, data_dir, ports, ws_port=ws_port)
+        gate.allow_origins(portal_origins(running.portal_url))
         yield running
 
 
 async def _open_listeners(
     stack: contextlib.AsyncExitStack,
-    start: _Start,
+    start: Start,
     settings: GatewaySettings,
     running: Running,
     publisher: Publisher,
-) -> None:
-    """Listen, and arrange that the end happens in the right order (the stack unwinds from the last to the first)."""
+) -> tuple[Gate, int]:
+    """Listen, and arrange that the end happens in the right order (the stack unwinds from the last to the first); return the WebSocket's port."""
     hub = running.hub
     gate = Gate(hub, allowed_origins=settings.allowed_origins, trusted_proxies=_networks(settings.trusted_proxies))
     api = DispatchApi(hub, publisher)
@@ -132,6 +136,7 @@ async def _open_listeners(
         await _begun(start, read_only.run)
         stack.push_async_callback(lambda: read_only.drain(0))
         stack.callback((await _listen_for_metrics(read_only, settings.metrics_port)).close)
+    return gate, _port_of(websockets)
 
 
 async def _listen_for_metrics(server: HttpServer, port: int) -> asyncio.Server:
@@ -150,7 +155,7 @@ def _stop_listening(server: asyncio.Server, bound: BoundSocket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background() -> AsyncIterator[_Start]:
+async def _background() -> AsyncIterator[Start]:
     """Yield what starts a task of the whole lifetime: it is cancelled at the end, and if it fails, everything ends.
 
     A lone error leaves as it is, not in a group: it is the sentence that the administrator reads.
@@ -169,16 +174,10 @@ async def _background() -> AsyncIterator[_Start]:
         raise
 
 
-async def _begun(start: _Start, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+async def _begun(start: Start, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     begun = asyncio.Event()
     start(run(begun))
     await begun.wait()
-
-
-async def _retain(log: SqliteInbox, retention: Retention) -> None:
-    while True:
-        await log.retain(retention)
-        await asyncio.sleep(RETENTION_INTERVAL_S)
 
 
 def _limits(settings: GatewaySettings) -> Limits:
@@ -194,6 +193,14 @@ def _limits(settings: GatewaySettings) -> Limits:
 
 def _retention(settings: Settings) -> Retention:
     return Retention(max_age_s=settings.store.keep_days * DAY_S, max_notifications=settings.store.keep_notifications)
+
+
+def _writer(settings: Settings) -> WriterSettings:
+    return WriterSettings(synchronous="NORMAL" if settings.store.synchronous == "NORMAL" else "FULL")
+
+
+def _only_loopback(settings: Settings) -> bool:
+    return is_loopback(settings.gateway.host) and (not settings.portal.enabled or is_loopback(settings.portal.host))
 
 
 def _networks(names: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -104,6 +104,26 @@ class PortalSettings:
     enabled: bool = setting(True, "serve the portal")
     host: str = setting("127.0.0.1", "address of the portal")
     port: int = setting(8766, "its port; 0: any free one", least=0, most=65535)
+    public_url: str = setting(
+        "",
+        "how browsers reach it, for instance https://alerts.example.com; empty: on loopback, as the browser asks",
+        env="ANALYST_PUBLIC_URL",
+    )
+    ws_url: str = setting("", "where clients find the WebSocket; empty: at the portal's host")
+    scheme: str = setting("keboola-analyst", "scheme of the URL that ends a sign-in")
+    trusted_proxies: tuple[str, ...] = setting((), "addresses or networks whose X-Forwarded-For is believed")
+    dev_user: str = setting("", "let everybody on this machine in as this user; loopback only")
+    link_by_token: bool = setting(True, "give apps of the source system their token in the URL; they know no other way")
+    download_dir: Path | None = setting(None, "folder of what /download/ serves (default: download in the data folder)")
+    oidc_issuer: str = setting(
+        "", "sign-in provider, for instance https://accounts.google.com; empty: invitations only"
+    )
+    oidc_client_id: str = setting("", "this portal's name at the provider")
+    oidc_client_secret: str = setting("", "its secret there; empty: PKCE alone", secret=True)
+    oidc_allowed_domains: tuple[str, ...] = setting((), "domains of the verified addresses that may sign in")
+    oidc_username_claim: str = setting("", "claim that is the user name; empty: the local part of the address")
+    oidc_scopes: tuple[str, ...] = setting(("openid", "email", "profile"), "what is asked of the provider")
+    oidc_label: str = setting("", "what the button says; empty: the provider's host")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

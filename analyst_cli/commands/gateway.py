@@ -49,6 +49,10 @@ def serve(
     portal_host: str | None = typer.Option(None, help="Address of the portal; 127.0.0.1 unless set."),
     portal_port: int | None = typer.Option(None, help="Its port; 8766 unless set, 0 for any free one."),
     portal: bool | None = typer.Option(None, "--portal/--no-portal", help="Serve the portal, or not."),
+    public_url: str | None = typer.Option(
+        None, help="How browsers reach the portal, for instance https://alerts.example.com."
+    ),
+    dev_user: str | None = typer.Option(None, help="Let everybody on this machine in as this user; loopback only."),
     socket: Path | None = _socket_option,
     data: Path | None = _data_option,
     settings: list[str] = _set_option,
@@ -67,6 +71,8 @@ def serve(
         "portal.host": portal_host,
         "portal.port": portal_port,
         "portal.enabled": portal,
+        "portal.public_url": public_url,
+        "portal.dev_user": dev_user,
         "store.data_dir": data,
     }
     chosen, _ = gateway_settings(config, flags | _pairs(settings))

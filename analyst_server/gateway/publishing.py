@@ -53,10 +53,10 @@ class Publisher:
         self._wall_now = wall_now
         self.waiting = 0
 
-    async def publish(self, body: bytes) -> HttpAnswer:
-        """Answer one `POST /dispatch` with this body."""
+    async def publish(self, body: bytes, *, local: bool = True) -> HttpAnswer:
+        """Answer one `POST /dispatch` with this body; `local` callers may name files of this machine."""
         try:
-            answer = await self._publish(decode_publication(body))
+            answer = await self._publish(decode_publication(body), local=local)
         except RequestRefused as exc:
             answer = json_answer(exc.status, {"error": str(exc)})
         except StoreUnavailable as exc:
@@ -67,11 +67,13 @@ class Publisher:
             self._hub.metrics.refused_dispatch(answer.status)
         return answer
 
-    async def _publish(self, publication: Publication) -> HttpAnswer:
+    async def _publish(self, publication: Publication, *, local: bool) -> HttpAnswer:
         self._check_load(publication.users)
         submission = publication.submission
         image = None
         if submission.image_path is not None:
+            if not local:
+                raise RequestRefused("image_path names a file of the gateway's machine")
             image = await self._stored_image(submission.image_path)
             submission.image_url = f"/api/notifications/images/{image}"
         now = self._wall_now()

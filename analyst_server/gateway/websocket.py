@@ -61,8 +61,13 @@ class Gate:
         self, hub: Hub, *, allowed_origins: Sequence[str] = (), trusted_proxies: Sequence[Network] = ()
     ) -> None:
         self._hub = hub
-        self._allowed_origins = tuple(origin.lower().rstrip("/") for origin in allowed_origins)
+        self._allowed_origins: tuple[str, ...] = ()
         self._trusted_proxies = trusted_proxies
+        self.allow_origins(allowed_origins)
+
+    def allow_origins(self, origins: Sequence[str]) -> None:
+        """Let pages of these origins connect, too."""
+        self._allowed_origins += tuple(origin.lower().rstrip("/") for origin in origins)
 
     def __call__(self, request: WSUpgradeRequest) -> "_Listener | WSUpgradeResponseWithListener":
         """Return who listens to the new socket, or the refusal."""
