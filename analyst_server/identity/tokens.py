@@ -134,7 +134,7 @@ class Tokens:
             try:
                 # Times are checked below, against the caller's clock; the algorithm is never the token's choice.
                 claims: dict[str, Any] = jwt.decode(token, secret, algorithms=["HS256"], options=_NO_CLAIM_CHECKS)
-            except jwt.InvalidTokenError:
+            except jwt.PyJWTError:
                 continue
             return claims
         raise TokenRefused("the token is not valid", "sign in again: analyst login")

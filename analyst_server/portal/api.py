@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from analyst_server.errors import RequestRefused, ServerError, TokenRefused, TooLarge
+from analyst_server.inbox.log import User
 from analyst_server.portal.accounts import DeviceRecord
 from analyst_server.portal.audit import By
 from analyst_server.portal.guards import json_answer
@@ -143,7 +144,7 @@ async def image(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     name = request.match_info["name"]
     user = await _reader(request)
-    png = await parts.images.read_for(user, name) if user and _IMAGE_NAME.fullmatch(name) else None
+    png = await parts.images.get(User(user), name) if user and _IMAGE_NAME.fullmatch(name) else None
     if png is None:
         return json_answer({"error": "there is no such image"}, status=404)
     headers = {"Cache-Control": "private, max-age=86400, immutable"}  # the name is the content's hash

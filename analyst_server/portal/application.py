@@ -11,7 +11,7 @@ from aiohttp import web
 
 from analyst_server.identity.tokens import Tokens
 from analyst_server.inbox.log import InboxLog
-from analyst_server.portal import api, dashboard, downloads, link, signin, telegram_routes, wellknown
+from analyst_server.portal import api, dashboard, downloads, link, oidc_signin, signin, telegram_routes, wellknown
 from analyst_server.portal.accounts import Accounts
 from analyst_server.portal.codes import Codes
 from analyst_server.portal.database import Database, open_database
@@ -105,8 +105,9 @@ def _application(parts: Parts) -> web.Application:
         client_max_size=MAX_BODY_BYTES,
     )
     application[PARTS] = parts
+    application[oidc_signin.known_providers] = {}
     application[SESSIONS] = Sessions(SessionStore(parts.database, now=parts.now), parts.database, secure)
-    for part in (signin, link, api, telegram_routes, dashboard, downloads, wellknown):
+    for part in (signin, oidc_signin, link, api, telegram_routes, dashboard, downloads, wellknown):
         application.add_routes(part.ROUTES)
     application.add_routes([web.static("/static", STATIC)])
     return application

@@ -7,7 +7,7 @@ from typing import Protocol
 from aiohttp import web
 
 from analyst_server.identity.principal import Principal
-from analyst_server.inbox.log import InboxLog
+from analyst_server.inbox.log import InboxLog, User
 from analyst_server.portal.accounts import Accounts
 from analyst_server.portal.codes import Codes
 from analyst_server.portal.database import Database
@@ -45,7 +45,7 @@ class Scripts(Protocol):
 class Images(Protocol):
     """Charts, each for those who have a notification that refers to it."""
 
-    async def read_for(self, user: str, name: str) -> bytes | None:
+    async def get(self, user: User, name: str) -> bytes | None:
         """Return the PNG, or None when it does not exist or is none of the user's. Raises `StoreUnavailable`."""
 
 

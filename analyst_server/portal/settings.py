@@ -1,35 +1,14 @@
 """What an administrator can set for the portal, and what is refused because it would not be safe."""
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from analyst_server.errors import ConfigProblem
+from analyst_server.identity.oidc import OidcClient
 
-__all__ = ["GOOGLE_ISSUER", "OidcSettings", "PortalSettings", "checked", "is_loopback_host"]
-
-GOOGLE_ISSUER = "https://accounts.google.com"
-
-
-@dataclass(frozen=True, slots=True)
-class OidcSettings:
-    """A sign-in provider, found by discovery from its issuer."""
-
-    issuer: str
-    client_id: str
-    client_secret: str = field(default="", repr=False)  # empty: a public client, PKCE alone
-    allowed_domains: tuple[
-        str, ...
-    ] = ()  # of the verified e-mail address; empty is refused unless a claim gives the username
-    username_claim: str = ""  # empty: the local part of the verified e-mail address
-    scopes: tuple[str, ...] = ("openid", "email", "profile")
-    label: str = ""  # what the button says; empty: the issuer's host
-
-    @property
-    def is_google(self) -> bool:
-        """Tell whether Google's own rule applies: the hosted domain is a claim, not what the address looks like."""
-        return self.issuer == GOOGLE_ISSUER
+__all__ = ["PortalSettings", "checked", "is_loopback_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +26,7 @@ class PortalSettings:
     dev_user: str = ""  # sign in as this user without asking: loopback only
     link_by_token: bool = True  # give apps of the source system `?token=` (1.4); they know no other way
     download_dir: Path | None = None  # None: `download` in the data folder
-    oidc: OidcSettings | None = None
+    oidc: OidcClient | None = None
 
     @property
     def downloads(self) -> Path:
@@ -97,7 +76,7 @@ def _check_public_url(url: str) -> None:
         raise ConfigProblem(f"portal.public_url {url!r} would send cookies and tokens unprotected", "use https")
 
 
-def _check_oidc(oidc: OidcSettings) -> None:
+def _check_oidc(oidc: OidcClient) -> None:
     parts = urlsplit(oidc.issuer)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(parts.hostname or "")):
         raise ConfigProblem(f"oidc.issuer {oidc.issuer!r} is not an https URL")

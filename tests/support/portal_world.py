@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,8 +66,8 @@ class Charts:
         self._inbox = inbox
         self.files: dict[str, bytes] = {}
 
-    async def read_for(self, user: str, name: str) -> bytes | None:
-        allowed = await self._inbox.may_read(User(user), name)
+    async def get(self, user: User, name: str) -> bytes | None:
+        allowed = await self._inbox.may_read(user, name)
         return self.files.get(name) if allowed else None
 
 
@@ -183,9 +184,12 @@ class World:
 
 
 @asynccontextmanager
-async def portal_world(data_dir: Path, **settings: Any) -> AsyncIterator[World]:
-    """Serve a portal until the block ends."""
+async def portal_world(
+    data_dir: Path, *, port: int = 0, real_time: bool = False, **settings: Any
+) -> AsyncIterator[World]:
+    """Serve a portal until the block ends; with `real_time` the clock begins at the machine's, for real partners."""
     clock, inbox, sockets = Clock(), MemoryInbox(), Sockets()
+    clock.now = time.time() if real_time else START
     charts, scripts, chats = Charts(inbox), HomeScripts(), Chats()
     tokens = Tokens(TokenKeys(SECRET))
     dispatched: list[dict[str, Any]] = []
@@ -206,7 +210,7 @@ async def portal_world(data_dir: Path, **settings: Any) -> AsyncIterator[World]:
     runner = web.AppRunner(portal.application, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         host, port = runner.addresses[0][:2]
         yield World(
