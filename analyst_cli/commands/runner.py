@@ -1,6 +1,9 @@
 """`analyst runner`: run the notification scripts of this account, once or for good."""
 
+import os
+import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ import typer
 
 from analyst_cli import output
 from analyst_cli.commands.runner_options import PYTHON, SCRIPTS, SOCKET, STATE, USER, runner_settings, server_errors
+from analyst_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from analyst_server.runner.outcomes import RunRecord
@@ -155,6 +159,82 @@ def overdue(
     output.table(("SCRIPT", "DUE", "WHY"), [(entry.script.stem, both_times(entry.due_at), entry.why) for entry in late])
     if late:
         raise typer.Exit(1)
+
+
+@app.command("exec-as")
+def exec_as(
+    command: str = typer.Argument(..., metavar="COMMAND", help="list, run or sync-status."),
+    name: str = typer.Argument("", metavar="[NAME]", help="The script, for run."),
+    *,
+    group: str = typer.Option("dataread", "--group", help="Group that the account must be in."),
+) -> None:
+    """Answer the portal and the bot about the scripts of this account, with one JSON object.
+
+    This is what a line in sudoers allows them: deploy ALL=(%dataread) NOPASSWD: /usr/local/bin/analyst runner exec-as *
+
+    Examples:
+      sudo -u petr analyst runner exec-as list
+      sudo -u petr analyst runner exec-as run revenue_check.py
+    """
+    from analyst_server.errors import ServerError  # noqa: PLC0415
+    from analyst_server.runner.exec_as import account_settings, answer_to  # noqa: PLC0415
+
+    try:
+        answer = answer_to(account_settings(os.environ, group=group), command, name)
+    except ServerError as exc:
+        answer = {"ok": False, "error": str(exc)}
+    output.json_line(answer)
+    if not answer["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def install(
+    *,
+    kind: str = typer.Option("", "--with", metavar="KIND", help="cron, systemd or launchd [what fits this system]."),
+    remove: bool = typer.Option(False, "--remove", help="Take it away again."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    scripts: Path | None = SCRIPTS,
+    state: Path | None = STATE,
+    socket: Path | None = SOCKET,
+    user: str = USER,
+    python: Path | None = PYTHON,
+) -> None:
+    """Have the system run `analyst runner once` every five minutes; shows what it writes, and asks first.
+
+    Examples:
+      analyst runner install
+      analyst runner install --with cron --socket /run/ws-gateway/ws.sock --yes
+      analyst runner install --remove
+    """
+    from analyst_server.runner.install import installation, usual_kind  # noqa: PLC0415
+
+    flags = {"--scripts": scripts, "--state": state, "--socket": socket, "--user": user or None, "--python": python}
+    named = [
+        word
+        for flag, value in flags.items()
+        if value is not None
+        for word in (flag, str(value if flag == "--user" else Path(value).absolute()))
+    ]
+    command = [*_this_program(), "runner", "once", "--quiet", *named]
+    with server_errors():
+        plan = installation(kind or usual_kind(), command=command, home=Path.home())
+        if remove:
+            output.note("removed" if plan.remove() else f"there was nothing to remove from {plan.kind}")
+            return
+        output.text(plan.shown())
+        if not yes:
+            if not output.is_terminal(sys.stdin):
+                raise UsageProblem("nobody can be asked here", "add --yes to install what is shown")
+            typer.confirm("Install this?", abort=True, err=True)
+        plan.install()
+    output.note(f"installed; take it away with: analyst runner install --with {plan.kind} --remove")
+
+
+def _this_program() -> list[str]:
+    """Return how the system can start this very `analyst`."""
+    program = shutil.which(sys.argv[0]) if not sys.argv[0].endswith("__main__.py") else None
+    return [str(Path(program).absolute())] if program else [sys.executable, "-m", "analyst_cli"]
 
 
 def _nothing(_record: "RunRecord") -> None:

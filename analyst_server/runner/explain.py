@@ -8,6 +8,8 @@ from analyst_server.runner.scripts import Script
 
 __all__ = ["ago", "explain"]
 
+LATE_S = 15 * 60  # `once` comes up to five minutes late by its nature
+
 _STARTED_BY = {
     Trigger.ONCE: "`analyst runner once`",
     Trigger.SCHEDULE: "its schedule",
@@ -62,7 +64,7 @@ def _last_run(run: RunRecord, now: float, times: Callable[[float], str]) -> list
     took = f"{run.duration_s:.1f} s" + ("" if run.exit_code is None else f", exit code {run.exit_code}")
     started = f"started by {_STARTED_BY[run.trigger]}"
     lines = [f"It last ran {ago(run.started_at, now)}, at {times(run.started_at)}, {started}; {took}."]
-    if run.missed or (run.due_at is not None and run.started_at - run.due_at > 60):
+    if run.missed or (run.due_at is not None and run.started_at - run.due_at > LATE_S):
         due = times(run.due_at) if run.due_at is not None else "an earlier time"
         more = f", and stood for {run.missed} earlier missed runs" if run.missed else ""
         lines.append(f"That was a catch-up run: it was due at {due}{more}.")

@@ -31,8 +31,9 @@ from analyst_server.runner.schedule import Due
 from analyst_server.runner.scripts import Script
 from analyst_server.runner.settings import RunnerSettings
 
-__all__ = ["Busy", "Flight", "Landed", "run_script"]
+__all__ = ["Busy", "Flight", "HandedOver", "Landed", "run_script"]
 
+MAX_IMAGE_BYTES = 10 * 1024 * 1024  # section 2.5 of the protocol
 _SECRETS = (
     "DESKTOP_JWT_SECRET",
     "DESKTOP_JWT_SECRET_PREVIOUS",
@@ -51,6 +52,15 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What a script said, for who asked for the run; `notification` is None when it does not want to notify."""
+
+    record: RunRecord
+    notification: dict[str, Any] | None = None
+    image: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flight:
     """What a run needs; `now` is the clock on the wall, `stop_fd` becoming readable ends a running script."""
 
@@ -61,6 +71,25 @@ class Flight:
 
     def run(self, script: Script, trigger: Trigger, due: Due | None = None) -> RunRecord:
         """Run a script and send what it says. Raises `Busy` when it runs already, in whichever process."""
+        return self._fly(script, trigger, due, self._concluded)
+
+    def hand_over(self, script: Script) -> HandedOver:
+        """Run a script and return what it says, for who asked; its cooldown neither counts nor begins. Raises `Busy`."""
+        said: list[HandedOver] = []
+
+        def conclude(_script: Script, landed: Landed) -> RunRecord:
+            if landed.notification is None:
+                return landed.record
+            image = landed.notification.pop("image_path", None)
+            said.append(HandedOver(landed.record, landed.notification, _picture(image)))
+            return replace(landed.record, outcome=Outcome.HANDED_OVER)
+
+        record = self._fly(script, Trigger.PORTAL, None, conclude)
+        return replace(said[0], record=record) if said else HandedOver(record)
+
+    def _fly(
+        self, script: Script, trigger: Trigger, due: Due | None, conclude: Callable[[Script, Landed], RunRecord]
+    ) -> RunRecord:
         with single_flight(self.settings.lock_file(script.stem)) as lock:
             self.history.interrupt_unfinished(script.stem)
             record = self._begun(script, trigger, due)
@@ -69,7 +98,7 @@ class Flight:
                 landed = run_script(
                     self.settings, script, record, folder=folder, stop_fd=self.stop_fd, started=lock.remember
                 )
-                record = self._concluded(script, landed)
+                record = conclude(script, landed)
             self.history.put(record)
         notices.write_log(self.settings.log_file(script.stem), record)
         notices.tell_owner(self.settings, self.history, script, record, now=self.now())
@@ -304,6 +333,16 @@ def _dispatch_somehow(settings: RunnerSettings, notification: dict[str, Any]) ->
         if len(plain) == len(notification):
             raise
         return _dispatch(settings, plain), (f"sent without chart and data: {exc}",)
+
+
+def _picture(path: str | None) -> bytes | None:
+    """Return a chart's bytes; None when there is none, or it passes the gateway's limit."""
+    if path is None:
+        return None
+    with suppress(OSError), Path(path).open("rb") as file:
+        picture = file.read(MAX_IMAGE_BYTES + 1)
+        return picture if len(picture) <= MAX_IMAGE_BYTES else None
+    return None
 
 
 def _outcome(sent: Dispatched) -> Outcome:

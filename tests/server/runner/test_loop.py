@@ -1,0 +1,166 @@
+"""The runner as a whole: a simulated day, `serve` as a real process, the dead man's switch."""
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analyst_server.runner.failures import Health
+from analyst_server.runner.loop import Reports, Stop, Timetable, run_once, serve
+from analyst_server.runner.outcomes import Outcome, RunRecord
+from analyst_server.runner.overdue import find_overdue, tell
+from analyst_server.runner.overview import explained
+from analyst_server.runner.scripts import load
+from tests.server.runner.conftest import Bench
+from tests.support.eventually import eventually
+
+SAYS = 'print(\'{"notify": true, "title": "NAME", "cooldown": "3h"}\')'
+PRAGUE = 'timezone = "Europe/Prague"'
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def words(record: RunRecord) -> str:
+    return f"{datetime.fromtimestamp(record.started_at, UTC):%d %H:%M} {record.stem} {record.outcome.value}" + (
+        f" +{record.missed}" if record.missed else ""
+    )
+
+
+def test_a_day_with_the_change_of_clocks_cooldowns_and_a_sleep(bench: Bench) -> None:
+    """The night in which Prague goes from UTC+1 to UTC+2 (01:00 UTC), in steps of five minutes, with real scripts."""
+    bench.write("report", SAYS.replace("NAME", "report"), f'schedule = "30 7 * * *"\n{PRAGUE}')
+    bench.write("nightly", SAYS.replace("NAME", "nightly"), f'schedule = "30 2 * * *"\n{PRAGUE}')
+    bench.write("hourly", SAYS.replace("NAME", "hourly"), 'schedule = "0 * * * *"\ntimezone = "UTC"')
+    records: list[RunRecord] = []
+    bench.clock[0] = at("2026-03-28 22:58")
+    while bench.clock[0] < at("2026-03-29 16:00"):
+        asleep = at("2026-03-29 08:03") < bench.clock[0] < at("2026-03-29 12:10")
+        if not asleep:
+            records += sorted(run_once(bench.flight, Reports()), key=lambda record: record.stem)
+        bench.pass_time(300)
+    assert [words(record) for record in records] == [
+        "28 23:03 hourly sent",
+        "29 00:03 hourly cooldown",
+        "29 01:03 hourly cooldown",
+        "29 01:03 nightly sent",  # 02:30 was skipped: right after it
+        "29 02:03 hourly sent",
+        "29 03:03 hourly cooldown",
+        "29 04:03 hourly cooldown",
+        "29 05:03 hourly sent",
+        "29 05:33 report sent",  # 07:30 in the new time
+        "29 06:03 hourly cooldown",
+        "29 07:03 hourly cooldown",
+        "29 08:03 hourly sent",
+        "29 12:13 hourly sent +3",  # slept through four: one catch-up run
+        "29 13:03 hourly cooldown",
+        "29 14:03 hourly cooldown",
+        "29 15:03 hourly cooldown",
+    ]
+    told = [notice for notice in bench.gateway.notifications if "runner" in notice.get("tags", [])]
+    assert told == []  # 13 minutes late is within the grace
+    text = "\n".join(
+        explained(load(bench.settings.scripts_dir / "hourly.py"), bench.history, now=at("2026-03-29 15:05"))
+    )
+    assert "Its cooldown lasts until 2026-03-29 15:13 UTC" in text
+    assert "It runs next at 2026-03-29 16:00 UTC (`0 * * * *`)." in text
+
+
+def test_without_a_schedule_it_runs_at_every_once_and_every_five_minutes_when_served(bench: Bench) -> None:
+    bench.write("plain", "print('{\"notify\": false}')")
+    assert len(run_once(bench.flight, Reports())) == 1
+    bench.pass_time(10)
+    assert len(run_once(bench.flight, Reports())) == 1
+    assert Timetable(bench.flight).due(bench.clock[0]) == []
+    assert Timetable(bench.flight).next_due(bench.clock[0]) == 1_800_000_300.0
+    bench.pass_time(300)
+    assert [script.stem for script, _ in Timetable(bench.flight).due(bench.clock[0])] == ["plain"]
+
+
+def test_a_script_that_is_switched_off_does_not_run(bench: Bench) -> None:
+    bench.write("off", "raise SystemExit(1)", "enabled = false")
+    assert run_once(bench.flight, Reports()) == []
+
+
+def test_what_came_too_late_is_told_once(bench: Bench) -> None:
+    bench.write("report", SAYS, 'schedule = "0 7 * * *"\ntimezone = "UTC"')
+    run_once(bench.flight, Reports())  # 08:00: seen for the first time, nothing is due
+    bench.pass_time(2 * 86_400)
+    run_once(bench.flight, Reports())
+    overdue, alert = bench.gateway.notifications
+    assert overdue["title"] == "Script report has not run when it should have"
+    assert overdue["message"].startswith(
+        "It was due at 2027-01-17 07:00 UTC. The runner was not running then; the script runs now, once."
+    )
+    assert alert["title"] == "NAME"
+    run_once(bench.flight, Reports())
+    assert len(bench.gateway.received) == 2
+
+
+def test_the_dead_mans_switch_speaks_when_no_runner_does(bench: Bench) -> None:
+    bench.write("report", SAYS, 'schedule = "0 7 * * *"\ntimezone = "UTC"\nowner = "jana"')
+    run_once(bench.flight, Reports())
+    bench.pass_time(86_400 - 3600 + 899)
+    assert find_overdue(bench.settings, bench.history, now=bench.clock[0]) == []
+    bench.pass_time(1)
+    (late,) = find_overdue(bench.settings, bench.history, now=bench.clock[0])
+    for _ in range(2):
+        tell(bench.settings, bench.history, late)
+    (body,) = bench.gateway.received
+    assert body["user"] == "jana"
+    assert "The runner last showed a sign of life at 2027-01-15 08:00 UTC." in body["notification"]["message"]
+
+
+def test_one_script_that_cannot_be_recorded_holds_up_nobody(bench: Bench) -> None:
+    bench.write("a", "print('{\"notify\": false}')")
+    bench.write("b", "print('{\"notify\": false}')")
+    bench.settings.lock_file("a").mkdir(parents=True)  # its lock cannot be taken
+    problems: list[str] = []
+    records = run_once(bench.flight, Reports(problem=problems.append))
+    assert [record.stem for record in records] == ["b"]
+    assert problems[0].startswith("a: ")
+
+
+def test_served_scripts_run_side_by_side_and_end_with_the_runner(bench: Bench, tmp_path: Path) -> None:
+    """In process: a hanging script does not hold up the others; the stop ends it, and it is caught up at the next start."""
+    bench.write("hangs", f"open({str(tmp_path / 'began')!r}, 'w'); import time; time.sleep(600)")
+    bench.write("quick", SAYS)
+    for stem in ("hangs", "quick"):
+        bench.history.consider(stem, until=bench.clock[0] - 400)
+    stop, records = Stop(), []
+
+    def ran(record: RunRecord) -> None:
+        records.append(record)
+        assert eventually((tmp_path / "began").exists)
+        stop.set()
+
+    from dataclasses import replace  # noqa: PLC0415
+
+    serve(replace(bench.flight, stop_fd=stop.readable), Reports(ran=ran), stop)
+    stop.close()
+    assert {(record.stem, record.outcome) for record in records} == {
+        ("quick", Outcome.SENT),
+        ("hangs", Outcome.INTERRUPTED),
+    }
+    assert [script.stem for script, _ in Timetable(bench.flight).due(bench.clock[0])] == ["hangs"]
+    assert bench.history.health("hangs") == Health()
+
+
+def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> None:
+    import time  # noqa: PLC0415
+
+    bench.write("quick", SAYS)
+    bench.history.consider("quick", until=time.time() - 400)
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "analyst_cli", "runner", "serve", "--scripts", str(bench.settings.scripts_dir),
+         "--state", str(bench.settings.state_dir),
+         "--socket", str(bench.settings.socket), "--user", "petr", "--python", sys.executable],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert eventually(lambda: bench.gateway.received)
+    assert eventually(lambda: bench.history.runs("quick")[0].outcome is Outcome.SENT)
+    runner.send_signal(signal.SIGTERM)
+    out, err = runner.communicate(timeout=20)
+    assert (runner.returncode, out) == (0, "quick: sent - NAME\n")
+    assert "Traceback" not in err
