@@ -13,8 +13,9 @@ from aiohttp import web
 from analyst_server.config import Settings, is_loopback
 from analyst_server.errors import ListenProblem
 from analyst_server.gateway.unix_http import HttpAnswer
+from analyst_server.identity.oidc import OidcClient
 from analyst_server.inbox.images import ImageStore
-from analyst_server.inbox.log import InboxLog, User
+from analyst_server.inbox.log import InboxLog
 from analyst_server.portal import settings as portal_part
 from analyst_server.portal.application import open_portal
 from analyst_server.portal.parts import CloseWhere, DispatchAnswer
@@ -58,7 +59,7 @@ async def open_portal_listener(
         own,
         ports.authentication,
         ports.log,
-        _Images(ports.images),
+        ports.images,
         ports.close_where,
         dispatch=_dispatch(ports.publish),
     )
@@ -86,7 +87,7 @@ def portal_settings(settings: Settings, data_dir: Path, *, ws_port: int) -> port
     ours = settings.portal
     oidc = None
     if ours.oidc_issuer:
-        oidc = portal_part.OidcSettings(
+        oidc = OidcClient(
             issuer=ours.oidc_issuer,
             client_id=ours.oidc_client_id,
             client_secret=ours.oidc_client_secret,
@@ -117,16 +118,6 @@ def portal_origins(url: str | None) -> tuple[str, ...]:
     if not is_loopback(parts.hostname or ""):
         return (url,)
     return tuple(f"{parts.scheme}://{host}:{parts.port or 80}" for host in ("127.0.0.1", "localhost", "[::1]"))
-
-
-class _Images:
-    """The image store in the portal's words."""
-
-    def __init__(self, store: ImageStore) -> None:
-        self._store = store
-
-    async def read_for(self, user: str, name: str) -> bytes | None:
-        return await self._store.get(User(user), name)
 
 
 def _dispatch(publish: Callable[[bytes], Awaitable[HttpAnswer]]) -> Callable[[bytes], Awaitable[DispatchAnswer]]:
