@@ -8,9 +8,20 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["cache_dir", "config_dir", "config_file", "data_dir", "private_folder", "runtime_dir", "state_dir"]
+__all__ = [
+    "cache_dir",
+    "config_dir",
+    "config_file",
+    "data_dir",
+    "dispatch_socket",
+    "dispatch_socket_to_serve",
+    "private_folder",
+    "runtime_dir",
+    "state_dir",
+]
 
 APP = "analyst"
+SYSTEM_DISPATCH_SOCKET = Path("/run/ws-gateway/ws.sock")  # section 1.2 of the protocol
 
 
 def config_dir() -> Path:
@@ -43,6 +54,21 @@ def runtime_dir() -> Path:
     """Folder of sockets and locks of this login session: `$XDG_RUNTIME_DIR/analyst`, or a folder below the state folder."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     return Path(base) / APP if base else state_dir() / "run"
+
+
+def dispatch_socket() -> Path:
+    """Where the gateway of this machine takes notifications: as the environment names it, the system's, else this person's own."""
+    named = os.environ.get("WS_DISPATCH_SOCKET") or os.environ.get("ANALYST_GATEWAY_SOCKET")
+    if named:
+        return Path(named)
+    return SYSTEM_DISPATCH_SOCKET if SYSTEM_DISPATCH_SOCKET.exists() else runtime_dir() / "ws.sock"
+
+
+def dispatch_socket_to_serve() -> Path:
+    """Where a gateway makes its dispatch socket unless a setting says so: the system's folder if it may write there, else this person's own."""
+    if os.access(SYSTEM_DISPATCH_SOCKET.parent, os.W_OK):
+        return SYSTEM_DISPATCH_SOCKET
+    return private_folder(runtime_dir()) / "ws.sock"
 
 
 def private_folder(path: Path) -> Path:

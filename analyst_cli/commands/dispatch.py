@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket as sockets
 import sys
 import time
@@ -15,9 +14,8 @@ import typer
 from analyst_cli import output, paths
 from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, UsageProblem
 
-__all__ = ["ask_gateway", "dispatch", "socket_path", "status"]
+__all__ = ["ask_gateway", "dispatch", "status"]
 
-SYSTEM_SOCKET = Path("/run/ws-gateway/ws.sock")
 TIMEOUT_S = 30.0  # the gateway answers within milliseconds; a slow disk and a large picture take seconds
 POLL_S = 0.2
 PRIORITIES = ("low", "normal", "high", "critical")
@@ -101,18 +99,9 @@ def status(
     output.table(("USER", "DEVICE", "STAGE", "WHEN"), rows)
 
 
-def socket_path(named: Path | None) -> Path:
-    """Return the dispatch socket: as named, by the environment, the system's, or the person's own."""
-    if named is not None:
-        return named
-    if variable := os.environ.get("WS_DISPATCH_SOCKET") or os.environ.get("ANALYST_GATEWAY_SOCKET"):
-        return Path(variable)
-    return SYSTEM_SOCKET if SYSTEM_SOCKET.exists() else paths.runtime_dir() / "ws.sock"
-
-
 def ask_gateway(method: str, path: str, *, socket: Path | None, body: Any = None) -> dict[str, Any]:
     """Ask the gateway of this machine. Raises `ServerUnreachable`, `ServerRefused`, `NotFound`, `LocalProblem`."""
-    where = socket_path(socket)
+    where = socket or paths.dispatch_socket()
     connection = _UnixConnection(where)
     try:
         payload = None if body is None else json.dumps(body, ensure_ascii=False).encode()

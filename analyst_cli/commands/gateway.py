@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "gateway_data_dir", "gateway_settings"]
 
-SYSTEM_SOCKET = Path("/run/ws-gateway/ws.sock")
 _PRECEDENCE = """Settings come from, the later wins:
 
   1. their defaults
@@ -77,7 +76,7 @@ def serve(
     }
     chosen, _ = gateway_settings(config, flags | _pairs(settings))
     _start_logging(verbose=verbose)
-    where = {"data_dir": gateway_data_dir(chosen), "socket": _listening_socket(chosen)}
+    where = {"data_dir": gateway_data_dir(chosen), "socket": chosen.gateway.socket or paths.dispatch_socket_to_serve()}
     _run(lambda: server.serve(chosen, on_ready=_announce, **where))
 
 
@@ -151,14 +150,6 @@ def _settings_file(named: Path | None) -> Path | None:
         return named
     usual = (paths.config_dir() / "gateway.toml", Path("/etc/analyst/gateway.toml"))
     return next((file for file in usual if file.exists()), None)
-
-
-def _listening_socket(settings: "Settings") -> Path:
-    if settings.gateway.socket is not None:
-        return settings.gateway.socket
-    if os.access(SYSTEM_SOCKET.parent, os.W_OK):
-        return SYSTEM_SOCKET
-    return paths.private_folder(paths.runtime_dir()) / "ws.sock"
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from analyst_cli import paths
 from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SOCKET = typer.Option(
     None,
     "--socket",
     metavar="PATH",
-    help="The gateway's dispatch socket [WS_DISPATCH_SOCKET, /run/ws-gateway/ws.sock].",
+    help="The gateway's dispatch socket [WS_DISPATCH_SOCKET, /run/ws-gateway/ws.sock, this account's own].",
 )
 USER = typer.Option("", "--user", metavar="NAME", help="Who gets the alerts [ANALYST_USER, the account's name].")
 PYTHON = typer.Option(
@@ -55,7 +56,7 @@ def runner_settings(
         found,
         scripts_dir=(scripts or found.scripts_dir).absolute(),
         state_dir=(state or found.state_dir).absolute(),
-        socket=socket or found.socket,
+        socket=socket or paths.dispatch_socket(),
         user=user or found.user,
         python=python or found.python,
     )
