@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,12 @@ for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTO
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give every test a home folder of its own, so that none reads or writes the developer's."""
-    folder = tmp_path / "home"
-    folder.mkdir(mode=0o700)
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give every test a home folder of its own, so that none reads or writes the developer's.
+
+    Its path is short, unlike `tmp_path`: a Unix socket's path has room for 107 bytes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="home"))
     for name in (
         "XDG_CONFIG_HOME",
         "XDG_DATA_HOME",
@@ -27,7 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(folder))
-    return folder
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

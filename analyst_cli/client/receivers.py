@@ -75,7 +75,12 @@ async def handler_socket(arrival: Arrival[Judged]) -> AsyncIterator[None]:
                 await writer.drain()
         await _end(writer)
 
-    server = await asyncio.start_unix_server(answer, str(path), limit=MAX_URL_BYTES)
+    try:
+        server = await asyncio.start_unix_server(answer, str(path), limit=MAX_URL_BYTES)
+    except OSError as exc:
+        raise LocalProblem(
+            f"the socket {path} cannot be made ({exc})", "use --loopback or --device, or set XDG_RUNTIME_DIR"
+        ) from exc
     try:
         path.chmod(0o600)
         yield
