@@ -18,6 +18,7 @@ from pathlib import Path
 from analyst_server.errors import ServerError, StoreUnavailable
 from analyst_server.inbox.log import Event, NotificationDraft, Seq, User
 from analyst_server.inbox.migrations import epoch_of, migrate
+from analyst_server.inbox.recent import RecentEvents, folded_upto, load_recent
 from analyst_server.inbox.sqlite_file import Synchronous, identity_of, open_file, sqlite_errors
 from analyst_server.inbox.sqlite_read import last_seq, newer_events
 from analyst_server.inbox.sqlite_write import Outcome, Transaction, Work
@@ -42,6 +43,8 @@ class WriterSettings:
     synchronous: Synchronous = "FULL"
     busy_timeout_s: float = 2.0
     poll_s: float = 0.05
+    fold_when_idle: int = 4_000  # recent events; folding them takes some 10 ms, which nobody notices who does not wait
+    fold_when_busy: int = 30_000  # then it is done whoever waits, because opening the file has to read them all
 
 
 DEFAULTS = WriterSettings()
@@ -79,6 +82,7 @@ class GroupCommitter:
             self._connection: sqlite3.Connection | None = self._opened(create=True)
             self.epoch = epoch_of(self._connection)
             self._told = last_seq(self._connection)  # every event up to here was passed on, or nobody was listening
+            self.recent = self._loaded(self._connection)  # replaced by a fold; take it before you begin to read
         self._file = identity_of(path)
         self._seen_version = -1  # of the file as this connection sees it; -1: not looked at
         self._problem = ""  # the last one that was logged
@@ -153,17 +157,42 @@ class GroupCommitter:
         transaction = Transaction(connection, self._uids, now=self._clock())
         foreign = self._newer(connection, transaction.began_at)
         outcomes = transaction.apply([waiting.work for waiting in batch])
+        if self.recent.count >= self._settings.fold_when_busy:
+            transaction.fold()
         connection.execute("COMMIT")
         self._uids.update(transaction.new_uids)
         self._told = transaction.ended_at
+        self._keep_recent(connection, transaction)
         return outcomes, foreign + transaction.events
+
+    def _keep_recent(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        """Add what is committed to the list of recent events, or begin a new list after a fold."""
+        if transaction.folded_upto is not None:
+            self.recent = RecentEvents(transaction.folded_upto)
+        elif transaction.began_at > self.recent.end:
+            load_recent(connection, self.recent)  # other processes have stored something too
+        else:
+            for uid, seq in transaction.placed:
+                self.recent.add(uid, seq)
+
+    def _fold(self) -> None:
+        """Fold while nobody waits."""
+        connection = self._usable()
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection, self._uids, now=self._clock())
+        transaction.fold()
+        connection.execute("COMMIT")
+        self._keep_recent(connection, transaction)
 
     def _heard(self) -> list[Event]:
         """Return what other processes have committed since; empty in nearly every call."""
         connection = self._usable()
         version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if self.recent.count >= self._settings.fold_when_idle:
+            self._fold()
         if version == self._seen_version:
             return []
+        load_recent(connection, self.recent)
         newest = last_seq(connection)
         events = self._newer(connection, newest)
         self._seen_version = version
@@ -185,6 +214,7 @@ class GroupCommitter:
                 raise StoreUnavailable(f"the store {self._path} was replaced by another", "restart the gateway")
             self._connection, self._file = connection, identity_of(self._path)
             self._uids.clear()
+            self.recent = self._loaded(connection)
         return self._connection
 
     def _opened(self, *, create: bool) -> sqlite3.Connection:
@@ -198,6 +228,12 @@ class GroupCommitter:
             connection.close()
             raise
         return connection
+
+    @staticmethod
+    def _loaded(connection: sqlite3.Connection) -> RecentEvents:
+        recent = RecentEvents(folded_upto(connection))
+        load_recent(connection, recent)
+        return recent
 
     def _recovered_from(self, exc: Exception) -> ServerError:
         """Undo what was begun and return what the callers are told; the next work finds a new connection, as an error may have poisoned this one."""

@@ -24,7 +24,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             image TEXT,
             body BLOB NOT NULL
         )""",
-        "CREATE INDEX events_by_user ON events (uid, seq)",
+        # Which events a user has, as far as `folded` says; newer ones are looked up in memory (`recent.py` tells why this is no index).
+        "CREATE TABLE by_user (uid INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (uid, seq)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE folded (upto INTEGER NOT NULL) STRICT",
+        "INSERT INTO folded VALUES (0)",
         # id first: made ids are UUIDv7, so new ones go to one end of the index, and `status ID` needs no user.
         "CREATE UNIQUE INDEX events_by_id ON events (id, uid) WHERE id IS NOT NULL",
         "CREATE INDEX events_by_image ON events (image, uid) WHERE image IS NOT NULL",

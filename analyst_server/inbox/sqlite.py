@@ -34,6 +34,7 @@ from analyst_server.inbox.retention import Purged, Retention
 from analyst_server.inbox.sqlite_file import FileIdentity, identity_of, open_file, sqlite_errors
 from analyst_server.inbox.sqlite_ledger import LedgerNotes
 from analyst_server.inbox.sqlite_retain import plan_cuts, remove_devices, remove_events
+from analyst_server.inbox.sqlite_write import Transaction
 
 __all__ = ["SqliteInbox", "WriterSettings", "open_sqlite_inbox"]
 
@@ -73,10 +74,12 @@ class SqliteInbox:
         return marked
 
     async def read(self, user: User, *, after: Seq, limit: int) -> Sequence[Event]:
-        return await self._ask(partial(sqlite_read.events_after, user=user, after=after, limit=limit))
+        recent = self._writer.recent
+        return await self._ask(partial(sqlite_read.events_after, recent=recent, user=user, after=after, limit=limit))
 
     async def snapshot(self, user: User, *, limit: int = 50) -> Snapshot:
-        return await self._ask(partial(sqlite_read.snapshot_of, user=user, limit=limit))
+        recent = self._writer.recent
+        return await self._ask(partial(sqlite_read.snapshot_of, recent=recent, user=user, limit=limit))
 
     def subscribe(self, user: User, listener: EventListener) -> Callable[[], None]:
         self._listeners[user].append(listener)
@@ -114,6 +117,7 @@ class SqliteInbox:
     async def retain(self, retention: Retention) -> Purged:
         """Remove what is too old or too much, in commits so small that no dispatch waits for them."""
         cutoff = retention.cutoff(self._clock())
+        await self._writer.submit(Transaction.fold)
         cuts = await self._ask(partial(plan_cuts, retention=retention, cutoff=cutoff))
         events, images = 0, frozenset[str]()
         while cuts:

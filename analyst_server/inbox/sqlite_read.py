@@ -4,11 +4,12 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-import msgspec
+from msgspec import json
 
 from analyst_server.errors import CursorLost
 from analyst_server.inbox.ledger import DeviceSpan, Trace, delivery_on
 from analyst_server.inbox.log import START, Event, Seq, Snapshot, StoredNotification, User
+from analyst_server.inbox.recent import RecentEvents, folded_upto
 from analyst_server.wire.messages import NotificationState
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
     "traces_of",
 ]
 
-decode_state = msgspec.json.Decoder(NotificationState).decode
+decode_state = json.Decoder(NotificationState).decode
 
 
 def last_seq(connection: sqlite3.Connection) -> Seq:
@@ -39,33 +40,45 @@ def newer_events(connection: sqlite3.Connection, after: Seq) -> list[Event]:
     return [Event(User(name), Seq(seq), bool(is_notification), body) for name, seq, is_notification, body in rows]
 
 
-def events_after(connection: sqlite3.Connection, user: User, after: Seq, limit: int) -> Sequence[Event]:
+def events_after(
+    connection: sqlite3.Connection, recent: RecentEvents, user: User, after: Seq, limit: int
+) -> Sequence[Event]:
     """Return up to `limit` events of a user. Raises `CursorLost`."""
     with _consistent(connection):
         uid, floor = _user(connection, user)
         if after < 0 or 0 < after < floor:
             raise CursorLost("expired")
         rows = connection.execute(
-            "SELECT seq, id IS NOT NULL, body FROM events WHERE uid = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, id IS NOT NULL, body FROM by_user JOIN events USING (seq) WHERE by_user.uid = ? AND seq > ? ORDER BY seq LIMIT ?",
             (uid, after, limit),
         ).fetchall()
-        if not rows and after > _head(connection, uid, floor):
+        if len(rows) < limit:
+            newer = _recent_of(connection, recent, uid, after)[: limit - len(rows)]
+            rows += connection.execute(
+                "SELECT seq, events.id IS NOT NULL, body FROM json_each(?) CROSS JOIN events ON seq = value ORDER BY seq",
+                (json.encode(newer).decode(),),
+            ).fetchall() if newer else []  # fmt: skip
+        if not rows and after > _head(connection, recent, uid, floor):
             raise CursorLost("ahead")
     return [Event(user, Seq(seq), bool(is_notification), body) for seq, is_notification, body in rows]
 
 
-def snapshot_of(connection: sqlite3.Connection, user: User, limit: int) -> Snapshot:
+def snapshot_of(connection: sqlite3.Connection, recent: RecentEvents, user: User, limit: int) -> Snapshot:
     """Return the latest notifications of a user with their state, oldest first."""
+    latest: list[StoredNotification] = []
     with _consistent(connection):
         uid, floor = _user(connection, user)
-        head = _head(connection, uid, floor)
-        rows = connection.execute(
-            "SELECT seq, body, state FROM events LEFT JOIN states USING (seq) WHERE uid = ? AND id IS NOT NULL ORDER BY seq DESC LIMIT ?",
-            (uid, limit),
-        ).fetchall()
-    return Snapshot(
-        head, tuple(StoredNotification(Seq(seq), body, _state(state)) for seq, body, state in reversed(rows))
-    )
+        head = _head(connection, recent, uid, floor)
+        for seq in _newest_first(connection, recent, uid):
+            if len(latest) == limit:
+                break
+            body, state = connection.execute(
+                "SELECT iif(id IS NULL, NULL, body), state FROM events LEFT JOIN states USING (seq) WHERE seq = ?",
+                (seq,),
+            ).fetchone()
+            if body is not None:
+                latest.append(StoredNotification(seq, body, _state(state)))
+    return Snapshot(head, tuple(reversed(latest)))
 
 
 def traces_of(connection: sqlite3.Connection, notification_id: str, user: User | None) -> list[Trace]:
@@ -119,9 +132,31 @@ def _user(connection: sqlite3.Connection, user: User) -> tuple[int, Seq]:
     return (found[0], Seq(found[1])) if found else (-1, START)
 
 
-def _head(connection: sqlite3.Connection, uid: int, floor: Seq) -> Seq:
-    newest = connection.execute("SELECT max(seq) FROM events WHERE uid = ?", (uid,)).fetchone()[0]
-    return floor if newest is None else Seq(newest)
+def _recent_of(connection: sqlite3.Connection, recent: RecentEvents, uid: int, after: Seq) -> list[Seq]:
+    """Return the events of a user that are not in `by_user`, as of this transaction.
+
+    `recent` was taken before the transaction began, so it begins early enough; it may go on while we look, and it may end too early.
+    """
+    after = max(after, folded_upto(connection))
+    newest = last_seq(connection)
+    end = recent.end
+    seqs = [seq for seq in recent.of(uid, after=after) if seq <= min(end, newest)]
+    if newest > end:  # of other processes, from the last moment
+        rows = connection.execute(
+            "SELECT seq FROM events WHERE seq > ? AND uid = ? ORDER BY seq", (max(after, end), uid)
+        )
+        seqs += [Seq(seq) for (seq,) in rows]
+    return seqs
+
+
+def _newest_first(connection: sqlite3.Connection, recent: RecentEvents, uid: int) -> Iterator[Seq]:
+    yield from reversed(_recent_of(connection, recent, uid, START))
+    for (seq,) in connection.execute("SELECT seq FROM by_user WHERE uid = ? ORDER BY seq DESC", (uid,)):
+        yield Seq(seq)
+
+
+def _head(connection: sqlite3.Connection, recent: RecentEvents, uid: int, floor: Seq) -> Seq:
+    return next(_newest_first(connection, recent, uid), floor)
 
 
 def _state(stored: bytes | None) -> NotificationState:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyst_server.inbox.log import START, Seq
+from analyst_server.inbox.recent import folded_upto
 from analyst_server.inbox.retention import Purged, Retention
-from analyst_server.inbox.sqlite_read import last_seq
 from analyst_server.inbox.sqlite_write import Transaction
 
 __all__ = ["Cut", "plan_cuts", "remove_devices", "remove_events"]
@@ -26,12 +26,13 @@ class Cut:
 
 
 def plan_cuts(connection: sqlite3.Connection, *, retention: Retention, cutoff: float) -> list[Cut]:
-    """Return the cuts that age and number demand; empty: nothing must go."""
+    """Return the cuts that age and number demand, as far as events are folded; empty: nothing must go."""
+    upto = folded_upto(connection)
     young = connection.execute("SELECT seq FROM events WHERE stored_at >= ? ORDER BY seq LIMIT 1", (cutoff,)).fetchone()
-    too_old = Seq(young[0] - 1) if young else last_seq(connection)
+    too_old = Seq(min(young[0] - 1, upto)) if young else upto
     cuts = {uid: too_old for (uid,) in connection.execute("SELECT DISTINCT uid FROM events WHERE seq <= ?", (too_old,))}
     crowded = connection.execute(
-        "SELECT uid FROM events GROUP BY uid HAVING count(*) > ?", (retention.max_notifications,)
+        "SELECT uid FROM by_user GROUP BY uid HAVING count(*) > ?", (retention.max_notifications,)
     ).fetchall()
     for (uid,) in crowded:
         cut = max(
@@ -49,7 +50,7 @@ def remove_events(transaction: Transaction, *, cuts: Sequence[Cut]) -> tuple[Pur
     removed, images = 0, set[str]()
     for done, cut in enumerate(cuts):
         rows = connection.execute(
-            "SELECT seq, image FROM events WHERE uid = ? AND seq <= ? ORDER BY seq LIMIT ?",
+            "SELECT seq, image FROM by_user JOIN events USING (seq) WHERE by_user.uid = ? AND seq <= ? ORDER BY seq LIMIT ?",
             (cut.uid, cut.upto, _ROWS_A_COMMIT - removed),
         ).fetchall()
         if rows:
@@ -69,15 +70,17 @@ def remove_devices(transaction: Transaction, *, cutoff: float) -> None:
 def _surplus(connection: sqlite3.Connection, uid: int, kind: str, kept: int) -> Seq:
     """Return the newest of a user's events of a kind that must go when so many are kept."""
     found = connection.execute(
-        f"SELECT seq FROM events WHERE uid = ? AND {kind} ORDER BY seq DESC LIMIT 1 OFFSET ?",  # noqa: S608 - a constant
+        f"SELECT seq FROM by_user JOIN events USING (seq) WHERE by_user.uid = ? AND {kind} ORDER BY seq DESC LIMIT 1 OFFSET ?",  # noqa: S608 - a constant
         (uid, kept),
     ).fetchone()
     return Seq(found[0]) if found else START
 
 
 def _remove(connection: sqlite3.Connection, uid: int, upto: Seq) -> None:
-    connection.execute(
-        "DELETE FROM states WHERE seq IN (SELECT seq FROM events WHERE uid = ? AND seq <= ?)", (uid, upto)
-    )
-    connection.execute("DELETE FROM events WHERE uid = ? AND seq <= ?", (uid, upto))
+    for table in ("states", "events"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM by_user WHERE uid = ? AND seq <= ?)",  # noqa: S608 - a constant
+            (uid, upto),
+        )
+    connection.execute("DELETE FROM by_user WHERE uid = ? AND seq <= ?", (uid, upto))
     connection.execute("UPDATE users SET floor = ? WHERE uid = ?", (upto, uid))

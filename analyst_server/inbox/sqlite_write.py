@@ -13,6 +13,7 @@ import msgspec
 from analyst_server.errors import Conflict
 from analyst_server.inbox.ledger import DeviceSpan, SpanNotes
 from analyst_server.inbox.log import Appended, Event, MarkDraft, Marked, NotificationDraft, Seq, User
+from analyst_server.inbox.recent import fold
 from analyst_server.inbox.sqlite_read import decode_state, last_seq
 from analyst_server.wire.messages import NotificationState
 from analyst_server.wire.states import after_mark
@@ -39,6 +40,8 @@ class Transaction:
         self.began_at = last_seq(connection)
         self.events: list[Event] = []  # in order; true once committed
         self.new_uids: dict[User, int] = {}
+        self.placed: list[tuple[int, Seq]] = []  # user and number of each event
+        self.folded_upto: Seq | None = None  # None: nothing was folded
         self._uids = uids
         self._seq = self.began_at
         self._rows: list[tuple[Any, ...]] = []  # not yet inserted
@@ -66,6 +69,10 @@ class Transaction:
             known = int(self.connection.execute("SELECT uid FROM users WHERE name = ?", (user,)).fetchone()[0])
             self.new_uids[user] = known
         return known
+
+    def fold(self) -> None:
+        """Bring the list of events by user up to now."""
+        self.folded_upto = fold(self.connection, self._seq)
 
     def merge_spans(self, notes: Mapping[tuple[User, str], SpanNotes]) -> None:
         """Add to what the ledger knows of devices."""
@@ -145,6 +152,7 @@ class Transaction:
         self, uid: int, notification_id: str | None, fingerprint: bytes | None, image: str | None, body: bytes
     ) -> Seq:
         self._seq = Seq(self._seq + 1)
+        self.placed.append((uid, self._seq))
         self._rows.append((self._seq, uid, self.now, notification_id, fingerprint, image, body))
         return self._seq
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyst_server.inbox.memory import MemoryInbox
-from analyst_server.inbox.sqlite import SqliteInbox, open_sqlite_inbox
+from analyst_server.inbox.sqlite import SqliteInbox, WriterSettings, open_sqlite_inbox
 
 Inbox = MemoryInbox | SqliteInbox
 
@@ -27,13 +27,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite that folds often"])
 def open_inbox(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> Callable[[], AbstractAsyncContextManager[Inbox]]:
     """Return what opens the log; opening it again finds what was stored."""
-    if request.param == "sqlite":
-        return lambda: open_sqlite_inbox(tmp_path / "inbox.db", clock=clock)
+    if request.param != "memory":
+        settings = WriterSettings() if request.param == "sqlite" else WriterSettings(fold_when_busy=3, fold_when_idle=2)
+        return lambda: open_sqlite_inbox(tmp_path / "inbox.db", settings=settings, clock=clock)
     memory = MemoryInbox(clock=clock)
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,10 +188,11 @@ async def test_corrupt_pages_are_said_and_a_backup_put_in_place_is_used(path: Pa
     async with open_sqlite_inbox(path) as inbox:
         for i in range(300):
             await inbox.append(draft(f"n{i}", 500))
+        await inbox.retain(Retention())  # so that opening the file need not read the events
     backup = path.with_name("backup.db")
     shutil.copy(path, backup)
     whole = path.read_bytes()
-    path.write_bytes(whole[: 12 * 4096] + b"\xff" * (len(whole) - 12 * 4096))
+    path.write_bytes(whole[: 20 * 4096] + b"\xff" * (10 * 4096) + whole[30 * 4096 :])
     async with open_sqlite_inbox(path, settings=IMPATIENT) as inbox:
         with pytest.raises(StoreUnavailable, match="restore a backup"):
             await inbox.read(PETR, after=START, limit=1000)
@@ -261,10 +262,42 @@ async def test_the_size_is_steady_when_as_much_goes_as_comes(inbox: SqliteInbox,
         await asyncio.gather(*(inbox.append(draft(f"{round_number}-{i}", 300)) for i in range(300)))
         await inbox.mark(MarkDraft(PETR, [f"{round_number}-{i}" for i in range(300)], "read", "2026-11-21T08:00:00Z"))
         await inbox.retain(Retention(max_notifications=300))
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             sizes.append(connection.execute("PRAGMA page_count").fetchone()[0])
-        connection.close()
+            [states] = connection.execute("SELECT count(*) FROM states").fetchone()
+        assert states == 300
     assert max(sizes[3:]) <= sizes[2] * 1.05
+
+
+async def test_what_another_process_has_folded_or_not_is_read_all_the_same(path: Path) -> None:
+    often = WriterSettings(fold_when_busy=2, poll_s=0.01)
+    async with (
+        open_sqlite_inbox(path, settings=often) as folding,
+        open_sqlite_inbox(path, settings=IMPATIENT) as not_folding,
+    ):
+        for i in range(40):
+            await (folding, not_folding)[i % 2].append(draft(f"n{i}"))
+            for inbox in (folding, not_folding):
+                events = await inbox.read(PETR, after=START, limit=100)
+                assert [event.seq for event in events] == list(range(1, i + 2))
+                assert (await inbox.snapshot(PETR, limit=1)).notifications[0].seq == i + 1
+
+
+async def test_reading_while_others_append_and_fold_sees_a_whole_prefix(path: Path) -> None:
+    async with open_sqlite_inbox(path, settings=WriterSettings(fold_when_busy=7)) as inbox:
+
+        async def produce(name: str) -> None:
+            for i in range(150):
+                await inbox.append(draft(f"{name}-{i}"))
+
+        producing = asyncio.gather(*(produce(f"p{i}") for i in range(4)))
+        while not producing.done():
+            snapshot = await inbox.snapshot(PETR, limit=1000)
+            assert [each.seq for each in snapshot.notifications] == list(range(1, snapshot.seq + 1))
+            page = await inbox.read(PETR, after=START, limit=1000)
+            assert [event.seq for event in page] == list(range(1, len(page) + 1))
+            assert len(page) >= snapshot.seq
+        await producing
 
 
 async def test_the_state_that_is_kept_is_the_state_that_the_events_give(inbox: SqliteInbox, path: Path) -> None:

@@ -17,7 +17,7 @@ from analyst_server.errors import Conflict, CursorLost
 from analyst_server.inbox.log import START, Event, MarkDraft, NotificationDraft, Seq, User
 from analyst_server.inbox.memory import MemoryInbox
 from analyst_server.inbox.retention import Retention
-from analyst_server.inbox.sqlite import SqliteInbox, open_sqlite_inbox
+from analyst_server.inbox.sqlite import SqliteInbox, WriterSettings, open_sqlite_inbox
 
 USERS = st.sampled_from([User("petr"), User("eva")])
 IDS = st.sampled_from([f"n{i}" for i in range(12)])
@@ -65,7 +65,9 @@ class LogMachine(RuleBasedStateMachine):
         async def opened() -> SqliteInbox:
             self.stack = AsyncExitStack()
             return await self.stack.enter_async_context(
-                open_sqlite_inbox(self.folder / "inbox.db", clock=lambda: self.now)
+                open_sqlite_inbox(
+                    self.folder / "inbox.db", settings=WriterSettings(fold_when_busy=6), clock=lambda: self.now
+                )
             )
 
         self.file: SqliteInbox = self.loop.run_until_complete(opened())
