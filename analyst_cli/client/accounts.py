@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from analyst_cli.paths import data_dir, private_folder
 
-__all__ = ["Account", "inbox_path", "last_account", "remember", "same_server"]
+__all__ = ["Account", "inbox_path", "known_users", "last_account", "remember", "same_server"]
 
 
 class Account(NamedTuple):
@@ -57,6 +57,11 @@ def last_account(server: str | None = None) -> Account | None:
                 return None
     known_user = noted.users.get(same_server(server))
     return Account(server, known_user) if isinstance(known_user, str) else None
+
+
+def known_users() -> list[str]:
+    """Return the users whose inboxes are here."""
+    return sorted({user for user in _noted().users.values() if isinstance(user, str)})
 
 
 def same_server(address: str) -> str:

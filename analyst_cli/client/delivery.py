@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyst_cli import log
-from analyst_cli.client.events import CaughtUp, ClientEvent, MarkFailed, NotificationArrived, StateChanged
+from analyst_cli.client.events import (
+    CaughtUp,
+    ClientEvent,
+    MarkConfirmed,
+    MarkFailed,
+    NotificationArrived,
+    StateChanged,
+)
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import PendingMark, Row, rfc3339
 from analyst_server.wire.client_session import (
@@ -141,6 +148,7 @@ class Delivery:
         told: list[ClientEvent] = [
             MarkFailed(event.message) for event in events if isinstance(event, MarkRefused) and not event.unknown
         ]
+        told += [MarkConfirmed() for event in events if isinstance(event, MarkAccepted)]
         if stored.changed:
             told.append(StateChanged())
         if any(isinstance(event, ReplayFinished) for event in events):

@@ -10,6 +10,7 @@ __all__ = [
     "Connected",
     "Connecting",
     "ConnectionLost",
+    "MarkConfirmed",
     "MarkFailed",
     "NotificationArrived",
     "SignInExpired",
@@ -67,6 +68,11 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkConfirmed:
+    """A mark that was made here is in the server's log."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarkFailed:
     """The server did not take a mark."""
 
@@ -96,6 +102,7 @@ ClientEvent = (
     | CaughtUp
     | NotificationArrived
     | StateChanged
+    | MarkConfirmed
     | MarkFailed
     | SignInExpired
     | Stopped

@@ -103,6 +103,24 @@ class Inbox:
             raise NotFound(f"there is no notification {typed!r}", "see the ids with: analyst list")
         return str(found[0][0])
 
+    def ids_beginning(self, prefix: str, *, limit: int) -> list[tuple[str, str]]:
+        """Return ids that begin so, with their titles, newest first; for completion."""
+        with self._translated():
+            ahead = "SELECT id, title FROM notification WHERE id >= ? AND id < ? ORDER BY pos DESC LIMIT ?"
+            found = self._db.execute(ahead, (prefix, prefix + "\U0010ffff", limit))
+            return [(str(id_), str(title)) for id_, title in found]
+
+    def message_of(self, id_: str) -> str:
+        """Return the whole message of a notification; empty when there is none."""
+        with self._translated():
+            found = self._db.execute("SELECT message FROM notification WHERE id = ?", (id_,)).fetchone()
+        return "" if found is None else str(found[0])
+
+    def prune(self, keep: int) -> int:
+        """Forget the oldest notifications beyond so many; return how many. What is still to be sent stays."""
+        with self._writing() as db:
+            return inbox_apply.prune(db, keep)
+
     def repeats_of(self, id_: str, *, limit: int = 100) -> list[Row]:
         """Return the notifications that the line of `id_` stands for, itself first."""
         with self._translated():

@@ -13,7 +13,7 @@ from analyst_cli.client import inbox_marks
 from analyst_cli.client.rows import PRIORITIES, Applied, unix_seconds
 from analyst_server.wire.messages import Cursor, Notification, NotificationState, StateChange
 
-__all__ = ["StaleEpoch", "apply", "cursor_of", "replace"]
+__all__ = ["StaleEpoch", "apply", "cursor_of", "prune", "replace"]
 
 _EARLY_KEPT = 1_000
 _UNSEEN = NotificationState()
@@ -74,6 +74,14 @@ def replace(
     inbox_marks.settle(db, cursor.seq)
     inbox_marks.lay_over(db, [notification.id for notification in snapshot])
     return Applied(tuple(one.id for one in snapshot if one.id not in held), len(held))
+
+
+def prune(db: sqlite3.Connection, keep: int) -> int:
+    """See `Inbox.prune`."""
+    oldest_kept = db.execute("SELECT pos FROM notification ORDER BY pos DESC LIMIT 1 OFFSET ?", (keep - 1,)).fetchone()
+    if oldest_kept is None:
+        return 0
+    return db.execute("DELETE FROM notification WHERE pos < ?", oldest_kept).rowcount
 
 
 def _insert(db: sqlite3.Connection, notification: Notification, *, now: float, held: bool = False) -> bool:

@@ -1,0 +1,75 @@
+"""Words that a shell completes from what lies on this machine: ids, script names, tags, users, servers, settings.
+
+Answers `analyst __complete KIND PREFIX` before Typer is loaded, so that TAB does not wait. Never fails: without a store there is nothing to complete.
+"""
+
+from collections.abc import Callable
+
+from analyst_cli.errors import AnalystError
+
+__all__ = ["KINDS", "words_of"]
+
+_AT_MOST = 50
+Words = list[tuple[str, str]]  # word, what it is
+
+
+def words_of(kind: str, prefix: str) -> Words:
+    """Return the words of a kind that begin with what is typed so far."""
+    find = KINDS.get(kind)
+    if find is None:
+        return []
+    try:
+        return [(word, what) for word, what in find(prefix) if word.startswith(prefix)][:_AT_MOST]
+    except AnalystError:
+        return []
+
+
+def _ids(prefix: str) -> Words:
+    from analyst_cli.client.target import local_inbox  # noqa: PLC0415
+
+    with local_inbox() as inbox:
+        return [(id_, title) for id_, title in inbox.ids_beginning(prefix, limit=_AT_MOST)]
+
+
+def _scripts(_: str) -> Words:
+    from analyst_cli.client.target import local_inbox  # noqa: PLC0415
+
+    with local_inbox() as inbox:
+        return [(script, "") for script in inbox.scripts()]
+
+
+def _tags(_: str) -> Words:
+    from analyst_cli.client.target import local_inbox  # noqa: PLC0415
+
+    with local_inbox() as inbox:
+        return [(tag, "") for tag in inbox.tags()]
+
+
+def _users(_: str) -> Words:
+    from analyst_cli.client.accounts import known_users  # noqa: PLC0415
+    from analyst_cli.client.servers import known_servers  # noqa: PLC0415
+
+    signed_in = [server.username for server in known_servers() if server.username]
+    return [(user, "") for user in sorted({*signed_in, *known_users()})]
+
+
+def _servers(_: str) -> Words:
+    from analyst_cli.client.servers import known_servers  # noqa: PLC0415
+
+    return [(server.url, server.username) for server in known_servers()]
+
+
+def _settings(_: str) -> Words:
+    from analyst_cli.config import SETTINGS  # noqa: PLC0415
+
+    return [(setting.key, setting.help) for setting in SETTINGS]
+
+
+KINDS: dict[str, Callable[[str], Words]] = {
+    "ids": _ids,
+    "scripts": _scripts,
+    "tags": _tags,
+    "users": _users,
+    "servers": _servers,
+    "settings": _settings,
+}
