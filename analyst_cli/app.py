@@ -4,6 +4,7 @@ A command lives in `analyst_cli/commands/<file>.py` as a `typer.Typer` named `ap
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,6 +29,8 @@ class Entry(NamedTuple):
 
 
 _READ, _ACT, _ACCOUNT, _SERVER, _AGENTS = "Read", "Act", "Account and settings", "Server", "Agents"
+
+_EXAMPLES = re.compile(r"\n\n(Examples?:)")
 
 COMMANDS: dict[str, Entry] = {
     "inbox": Entry("analyst_cli.commands.inbox:inbox", "Open the live inbox.", _READ),
@@ -82,7 +85,15 @@ class _LazyCommand(TyperCommand):
             found = single
         command = typer.main.get_command(found)
         command.name = self.name
+        _keep_example_lines(command)
         return command
+
+
+def _keep_example_lines(command: Any) -> None:
+    """Mark the paragraphs of examples, so that help shows them line by line (click's `\\b`) instead of wrapping them."""
+    command.help = _EXAMPLES.sub("\n\n\b\n\\1", command.help) if command.help else command.help
+    for subcommand in getattr(command, "commands", {}).values():
+        _keep_example_lines(subcommand)
 
 
 class _Root(TyperGroup):
@@ -130,9 +141,7 @@ def run(argv: Sequence[str]) -> int:
     except AnalystError as error:
         output.note(f"analyst: {error}")
         return exit_code_of(error)
-    except typer.Abort:
-        return ExitCode.INTERRUPTED
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except typer._click.ClickException as error:  # noqa: SLF001 - typer vendors click without a public name for it
         error.show()
@@ -140,4 +149,27 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # `analyst list | head`: end quietly, as other Unix programs do
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 - the root of the program: a person gets a sentence, the traceback goes to a file
+        return _unexpected(error)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _unexpected(error: Exception) -> int:
+    """Keep the traceback of a defect of ours in a file and tell the person where; with ANALYST_DEBUG show it."""
+    import traceback  # noqa: PLC0415
+
+    from analyst_cli import paths  # noqa: PLC0415
+
+    report = "".join(traceback.format_exception(error))
+    if os.environ.get("ANALYST_DEBUG"):
+        output.note(report)
+    words = f"analyst: this should not have happened ({type(error).__name__}: {error})"
+    try:
+        file = paths.private_folder(paths.state_dir()) / "crash.txt"
+        file.write_text(report)
+        file.chmod(0o600)
+    except OSError:
+        output.note(f"{words}; run it again with ANALYST_DEBUG=1 to see where, and report it")
+    else:
+        output.note(f"{words}; {file} tells where: please report it")
+    return ExitCode.FAILED

@@ -124,7 +124,7 @@ async def old_gateway(secret: str, *, dispatch_socket: Path, heartbeat_s: float 
     site = web.TCPSite(runners[0], "127.0.0.1", 0)
     await site.start()
     await web.UnixSite(runners[1], str(dispatch_socket)).start()
-    dispatch_socket.chmod(0o770)  # noqa: ASYNC240 - a test, and a local file
+    dispatch_socket.chmod(0o770)
     gateway.url = f"ws://127.0.0.1:{runners[0].addresses[0][1]}/"
     try:
         yield gateway

@@ -40,7 +40,7 @@ class Dispatches:
         members = json.loads(body)
         self.bodies.append(members)
         if path := members["notification"].get("image_path"):
-            self.pictures.append(Path(path).read_bytes())  # noqa: ASYNC240 - a test
+            self.pictures.append(Path(path).read_bytes())
         self.status = 400 if self.refuses_pictures and path else self.status if not self.refuses_pictures else 200
         return self
 
