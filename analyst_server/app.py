@@ -22,8 +22,8 @@ from analyst_server.gateway.publishing import Publisher
 from analyst_server.gateway.unix_http import HttpServer
 from analyst_server.gateway.unix_socket import BoundSocket, bind_unix_socket
 from analyst_server.gateway.websocket import BACKLOG, Gate, listen
-from analyst_server.identity.secret import SigningSecret, signing_secret
-from analyst_server.identity.tokens import TokenKeys, Tokens
+from analyst_server.identity.secret import SigningSecret, signing_secret, token_keys
+from analyst_server.identity.tokens import Tokens
 from analyst_server.inbox.images import ImageStore
 from analyst_server.inbox.retention import Retention
 from analyst_server.inbox.sqlite import WriterSettings, open_sqlite_inbox
@@ -82,7 +82,12 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
     _raise_descriptor_limit()
     _make_data_folder(data_dir)
     secret = signing_secret(settings.identity.secret, folder=data_dir, only_loopback=_only_loopback(settings))
-    keys = TokenKeys(secret.value, settings.identity.previous_secret or None)
+    keys = token_keys(
+        secret,
+        previous=settings.identity.previous_secret,
+        previous_until=settings.identity.previous_secret_until,
+        folder=data_dir,
+    )
     tokens = Tokens(keys, issuer=settings.identity.issuer)
     authentication = open_authentication(portal_settings(settings, data_dir, ws_port=0), tokens)
     issuer_required = not settings.identity.accept_tokens_without_issuer

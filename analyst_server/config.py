@@ -93,6 +93,11 @@ class IdentitySettings:
     previous_secret: str = setting(
         "", "still accepted while secrets are changed", env="DESKTOP_JWT_SECRET_PREVIOUS", secret=True
     )
+    previous_secret_until: str = setting(
+        "",
+        "until when, for instance 2026-12-31T00:00:00Z; empty: until it is taken away",
+        env="DESKTOP_JWT_SECRET_PREVIOUS_UNTIL",
+    )
     issuer: str = setting("data-analyst", "claim `iss` of the tokens")
     accept_tokens_without_issuer: bool = setting(True, "take tokens of the source system's portal on the WebSocket")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from analyst_cli import output, paths
+from analyst_cli.commands import gateway_admin
 from analyst_cli.commands.dispatch import ask_gateway
 from analyst_cli.errors import LocalProblem, SettingsProblem, UsageProblem
 
@@ -32,6 +33,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+gateway_admin.add_commands(app)
 
 _config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML).")
 _data_option = typer.Option(None, "--data", metavar="DIR", help="Folder of the log, the images and the accounts.")

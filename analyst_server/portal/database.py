@@ -120,11 +120,7 @@ class Database:
 
 def open_database(path: Path) -> Database:
     """Open the file, making it (0600) and its tables where they are missing. Raises `StoreUnavailable`."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)  # SQLite gives the same mode to its -wal and -shm files
-    except OSError as exc:
-        raise StoreUnavailable(f"cannot open {path} ({exc.strerror})", "check the data folder and its owner") from exc
+    _make_private(path)
     with _translated(path):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
@@ -138,6 +134,23 @@ def open_database(path: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def _make_private(path: Path) -> None:
+    """Make the file if it is missing, for its owner only; SQLite gives the same mode to its -wal and -shm files.
+
+    An existing file is not opened here: closing a descriptor of it would drop the locks of every connection that this process has
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    try:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.is_symlink() or not path.is_file():
+                raise StoreUnavailable(f"{path} is no plain file", "move it away") from None
+            path.chmod(0o600)
+    except OSError as exc:
+        raise StoreUnavailable(f"cannot open {path} ({exc.strerror})", "check the data folder and its owner") from exc
 
 
 def _migrate(database: Database) -> None:

@@ -30,6 +30,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",  # pages bring their own
     "Cache-Control": "no-store",
+    "Server": "analyst",  # which versions run here helps nobody but attackers
 }
 _HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 

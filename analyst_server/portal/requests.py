@@ -50,8 +50,10 @@ class TooManyFailures(RequestRefused):
 
 
 def is_form(request: web.Request) -> bool:
-    """Tell whether a page's form sent this, so that a page is the answer."""
-    return request.content_type == "application/x-www-form-urlencoded"
+    """Tell whether a page's form sent this, so that a page is the answer. A program may claim the same content type, as `curl -d` does."""
+    return request.content_type == "application/x-www-form-urlencoded" and (
+        "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+    )
 
 
 async def members(request: web.Request, kind: type[T]) -> T:
@@ -62,7 +64,7 @@ async def members(request: web.Request, kind: type[T]) -> T:
     if len(body) > MAX_MEMBERS_BYTES:
         raise TooLarge(f"the body has more than {MAX_MEMBERS_BYTES >> 10} KiB")
     try:
-        if is_form(request):
+        if request.content_type == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
             return msgspec.convert(dict(fields), kind, strict=False)
         return msgspec.json.decode(body or b"{}", type=kind)

@@ -1,0 +1,316 @@
+"""`analyst gateway invite|users|devices|revoke|audit|rotate-secret`: who may use this gateway. Mounted by `gateway.py`.
+
+These commands write the data folder's `accounts.db`; a running gateway notices within a second and closes the sockets of whoever was shut out.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from analyst_cli import output
+from analyst_cli.errors import LocalProblem, NotFound, SettingsProblem, UsageProblem
+
+if TYPE_CHECKING:
+    from analyst_server.config import Settings
+    from analyst_server.portal.database import Database
+
+__all__ = ["add_commands", "open_accounts_file", "rfc3339"]
+
+DAY_S = 86_400.0
+
+_config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML).")
+_data_option = typer.Option(None, "--data", metavar="DIR", help="Data folder of the gateway.")
+_json_option = typer.Option(False, "--json", help="One JSON object a line.")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put these commands into the group `analyst gateway`."""
+    for command in (invite, users, devices, revoke, audit):
+        app.command()(command)
+    app.command("rotate-secret")(rotate_secret)
+
+
+def invite(
+    user: str = typer.Argument(help="Name of the person: a-z, 0-9, dot, dash, underscore."),
+    *,
+    days: float = typer.Option(7.0, min=0.01, max=90.0, help="How long the link can be used."),
+    url: str = typer.Option("", "--url", metavar="URL", help="Address of the portal, if it is not the configured one."),
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+    json: bool = _json_option,
+) -> None:
+    """Make a one-time link with which a person signs in to the portal.
+
+    Example: analyst gateway invite petr
+    """
+    from urllib.parse import quote  # noqa: PLC0415
+
+    from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
+    from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
+
+    with _accounts_file(config, data) as (database, settings):
+        now = time.time()
+        secret = Accounts(database).invite(user, now=now, by=ADMINISTRATOR, lifetime_s=days * DAY_S)
+    link = f"{url.rstrip('/') or _portal_url(settings)}/signin/invite?code={quote(secret)}"
+    if json:
+        output.json_line({"user": user, "url": link, "expires_at": rfc3339(now + days * DAY_S)})
+        return
+    output.line(link)
+    output.note(f"Give it to {user} alone: it signs in as {user}, once, until {rfc3339(now + days * DAY_S)}.")
+
+
+def users(
+    *,
+    disable: str = typer.Option("", metavar="USER", help="Shut a person out: devices, tokens and sessions end."),
+    enable: str = typer.Option("", metavar="USER", help="Let a person in again."),
+    connect: tuple[str, str] = typer.Option(
+        ("", ""), metavar="USER EMAIL", help="Let the next sign-in with this verified address become this person."
+    ),
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+    json: bool = _json_option,
+) -> None:
+    """List the people who may use this gateway; shut out, let in, or connect one with a sign-in provider.
+
+    Example: analyst gateway users --disable petr
+    """
+    from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
+    from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
+
+    with _accounts_file(config, data) as (database, _):
+        accounts, now = Accounts(database), time.time()
+        for name, shut_out in ((disable, True), (enable, False)):
+            if name:
+                accounts.set_disabled(name, disabled=shut_out, now=now, by=ADMINISTRATOR)
+                output.note(f"{name} is {'shut out' if shut_out else 'welcome again'}.")
+        if connect[0]:
+            accounts.expect_identity(connect[0], connect[1], now=now, by=ADMINISTRATOR)
+            output.note(f"The next sign-in with {connect[1]} becomes {connect[0]}.")
+        if disable or enable or connect[0]:
+            return
+        found = accounts.users()
+    if json:
+        for each in found:
+            output.json_line(
+                {
+                    "user": each.name,
+                    "email": each.email,
+                    "devices": each.devices,
+                    "created_at": rfc3339(each.created_at),
+                    "disabled_at": rfc3339(each.disabled_at),
+                }
+            )
+        return
+    rows = [
+        (
+            each.name,
+            each.email,
+            str(each.devices),
+            rfc3339(each.created_at) or "",
+            "shut out" if each.disabled_at else "",
+        )
+        for each in found
+    ]
+    output.table(("USER", "EMAIL", "DEVICES", "SINCE", "STATE"), rows)
+
+
+def devices(
+    user: str = typer.Argument("", help="Only this person's."),
+    *,
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+    json: bool = _json_option,
+) -> None:
+    """List the devices that receive notifications, and those that were revoked.
+
+    Example: analyst gateway devices petr
+    """
+    from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
+
+    with _accounts_file(config, data) as (database, _):
+        found = Accounts(database).devices(user or None, with_revoked=True)
+    if json:
+        for each in found:
+            output.json_line(
+                {
+                    "device": each.id,
+                    "user": each.user,
+                    "name": each.name,
+                    "linked_at": rfc3339(each.linked_at),
+                    "last_seen": rfc3339(each.last_seen_at),
+                    "revoked_at": rfc3339(each.revoked_at),
+                }
+            )
+        return
+    rows = [
+        (
+            each.id,
+            each.user,
+            each.name,
+            rfc3339(each.linked_at) or "",
+            rfc3339(each.last_seen_at) or "",
+            "revoked" if each.revoked_at else "",
+        )
+        for each in found
+    ]
+    output.table(("DEVICE", "USER", "NAME", "LINKED", "LAST SEEN", "STATE"), rows)
+
+
+def revoke(
+    *,
+    user: str = typer.Option("", help="Everything of this person: all devices, tokens and sessions."),
+    device: str = typer.Option("", metavar="ID", help="One device (see: analyst gateway devices)."),
+    token: str = typer.Option("", metavar="ID", help="One token, by its `jti` (see: analyst token inspect)."),
+    publisher: str = typer.Option("", metavar="ID", help="One remote publisher's token."),
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+) -> None:
+    """End access at once: live sockets close within a second, replay, refresh and images are refused.
+
+    Example: analyst gateway revoke --device d-3f9a02b71c55
+    """
+    from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
+    from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
+    from analyst_server.portal.publishers import Publishers  # noqa: PLC0415
+
+    if not (user or device or token or publisher):
+        raise UsageProblem("nothing was named", "name one of --user, --device, --token, --publisher")
+    with _accounts_file(config, data) as (database, _):
+        accounts, now = Accounts(database), time.time()
+        if device:
+            if not accounts.revoke_device(user or None, device, now=now, by=ADMINISTRATOR):
+                raise NotFound(f"there is no device {device!r} to revoke", "see: analyst gateway devices")
+        elif user:
+            accounts.sign_out_everywhere(user, now=now, by=ADMINISTRATOR)
+        if token:
+            accounts.revoke_token(user, token, now=now, by=ADMINISTRATOR)
+        if publisher and not Publishers(database).revoke(publisher, now=now, by=ADMINISTRATOR):
+            raise NotFound(f"there is no publisher {publisher!r} to revoke", "see: analyst token publishers")
+    output.note("Revoked. A running gateway closes its sockets within a second.")
+
+
+def audit(
+    *,
+    user: str = typer.Option("", help="Only what is about this person."),
+    limit: int = typer.Option(50, min=1, max=100_000, help="How many lines, newest first."),
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+    json: bool = _json_option,
+) -> None:
+    """Tell who signed in, linked, revoked and dispatched from afar, and from where.
+
+    Example: analyst gateway audit --user petr --limit 20
+    """
+    from analyst_server.portal.audit import audit_lines  # noqa: PLC0415
+
+    with _accounts_file(config, data) as (database, _):
+        found = audit_lines(database, user=user or None, limit=limit)
+    if json:
+        for each in found:
+            output.json_line(
+                {
+                    "at": rfc3339(each.at),
+                    "action": each.action,
+                    "user": each.user,
+                    "by": each.actor,
+                    "address": each.address,
+                    "detail": each.detail,
+                }
+            )
+        return
+    rows = [(rfc3339(each.at) or "", each.action, each.user, each.actor, each.address, each.detail) for each in found]
+    output.table(("AT", "ACTION", "USER", "BY", "ADDRESS", "DETAIL"), rows)
+
+
+def rotate_secret(
+    *,
+    drop_old: bool = typer.Option(False, "--drop-old", help="The old one has leaked: everybody has to sign in again."),
+    config: Path | None = _config_option,
+    data: Path | None = _data_option,
+) -> None:
+    """Change the secret that signs tokens; those that are out stay valid while they are renewed (37 days), unless --drop-old.
+
+    Where the secret is in the data folder, this command changes it there; where DESKTOP_JWT_SECRET sets it, it prints what to set.
+
+    Example: analyst gateway rotate-secret
+    """
+    from analyst_server.identity.secret import rotated_secret  # noqa: PLC0415
+
+    with _told_in_our_words():
+        settings, folder = _settings_and_folder(config, data)
+        rotation = rotated_secret(settings.identity.secret, folder=folder, now=time.time(), drop_old=drop_old)
+    if rotation.file is not None:
+        output.line(f"The new secret is in {rotation.file}.")
+    else:
+        output.line("Set these for the gateway, and for everything that makes or checks its tokens:")
+        for name, value in rotation.environment.items():
+            output.line(f"{name}={value}")
+    until = (
+        ""
+        if rotation.previous_until is None
+        else f" Tokens of the old one are accepted until {rfc3339(rotation.previous_until)}."
+    )
+    output.note(f"Restart the gateway to use it; clients come back by themselves.{until}")
+
+
+@contextmanager
+def open_accounts_file(folder: Path) -> "Iterator[Database]":
+    """Open the accounts of a data folder. Raises `LocalProblem`, `UsageProblem`."""
+    from analyst_server.portal.application import ACCOUNTS_FILE  # noqa: PLC0415
+    from analyst_server.portal.database import open_database  # noqa: PLC0415
+
+    with _told_in_our_words():
+        if not folder.is_dir():
+            raise LocalProblem(
+                f"there is no data folder {folder}", "start the gateway once, or name its folder: --data"
+            )
+        database = open_database(folder / ACCOUNTS_FILE)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def rfc3339(moment: float | None) -> str | None:
+    """Return a Unix time in seconds as RFC 3339; None for None."""
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def _accounts_file(config: Path | None, data: Path | None) -> "Iterator[tuple[Database, Settings]]":
+    settings, folder = _settings_and_folder(config, data)
+    with open_accounts_file(folder) as database:
+        yield database, settings
+
+
+def _settings_and_folder(config: Path | None, data: Path | None) -> "tuple[Settings, Path]":
+    from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings  # noqa: PLC0415 - it mounts this module
+
+    flags: dict[str, Any] = {"store.data_dir": data}
+    settings, _ = gateway_settings(config, flags)
+    return settings, gateway_data_dir(settings)
+
+
+def _portal_url(settings: "Settings") -> str:
+    host = settings.portal.host
+    shown = f"[{host}]" if ":" in host else host
+    return settings.portal.public_url or f"http://{shown}:{settings.portal.port}"
+
+
+@contextmanager
+def _told_in_our_words() -> Iterator[None]:
+    from analyst_server.errors import ConfigProblem, RequestRefused, ServerError  # noqa: PLC0415
+
+    try:
+        yield
+    except RequestRefused as exc:
+        raise UsageProblem(exc.problem, exc.way_out) from exc
+    except ConfigProblem as exc:
+        raise SettingsProblem(exc.problem, exc.way_out) from exc
+    except ServerError as exc:
+        raise LocalProblem(exc.problem, exc.way_out) from exc
