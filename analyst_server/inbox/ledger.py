@@ -68,33 +68,40 @@ class DeliveryLedger(Protocol):
         """Return where a notification is, for one user or for all who have it; empty: nobody has it. Raises `StoreUnavailable`."""
 
 
-@dataclass(slots=True)
 class SpanNotes:
-    """What was noted of a device since it was last written, merged."""
+    """What was noted of a device since it was last written, merged. Called for every event on every connection, so it makes no objects."""
 
-    span: DeviceSpan | None = None  # what was sent; None: nothing
-    upto: Seq = START  # acknowledged
-    seen_at: float = 0.0
+    __slots__ = ("_acknowledged", "_after", "_seen_at", "_upto")
+
+    def __init__(self) -> None:
+        self._after = self._upto = self._acknowledged = START  # after is upto: nothing was sent
+        self._seen_at = 0.0
 
     def sent(self, *, after: Seq, upto: Seq, now: float) -> None:
         """Note that events were sent."""
-        self.span = with_sent(self.span or DeviceSpan(after, after), after=after, upto=upto, now=now)
-        self.seen_at = now
+        if self._after == self._upto or after > self._upto or upto < self._after:
+            self._after, self._upto = after, upto
+        else:
+            self._after = min(self._after, after)
+            self._upto = max(self._upto, upto)
+        self._seen_at = now
 
     def acknowledged(self, *, upto: Seq, now: float) -> None:
         """Note that events were acknowledged."""
-        self.upto = max(self.upto, upto)
-        self.seen_at = now
+        self._acknowledged = max(self._acknowledged, upto)
+        self._seen_at = now
 
     def added_to(self, span: DeviceSpan) -> DeviceSpan:
         """Return what the ledger says with these notes."""
-        if self.span is not None:
-            span = with_sent(span, after=self.span.after, upto=self.span.upto, now=self.seen_at)
-        return with_acknowledged(span, upto=self.upto, now=self.seen_at)
+        if self._after != self._upto:
+            span = with_sent(span, after=self._after, upto=self._upto, now=self._seen_at)
+        return with_acknowledged(span, upto=self._acknowledged, now=self._seen_at)
 
 
 def with_sent(span: DeviceSpan, *, after: Seq, upto: Seq, now: float) -> DeviceSpan:
     """Return the span with another one added. A gap between them means that the device began anew (a snapshot): the older one is forgotten."""
+    if after == upto:  # nothing
+        return replace(span, seen_at=now)
     if after > span.upto or upto < span.after:
         return replace(span, after=after, upto=upto, seen_at=now)
     return replace(span, after=min(span.after, after), upto=max(span.upto, upto), seen_at=now)

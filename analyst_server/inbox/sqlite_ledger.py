@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from analyst_server.errors import StoreUnavailable
 from analyst_server.inbox.ledger import SpanNotes
@@ -13,8 +14,7 @@ from analyst_server.inbox.sqlite_write import Job, Transaction
 __all__ = ["LedgerNotes"]
 
 _DELAY_S = 1.0
-
-_Notes = Mapping[tuple[User, str], SpanNotes]
+_DEVICES_A_COMMIT = 200  # some 3 ms: no dispatch waits long for what ten thousand devices were sent
 
 
 class LedgerNotes:
@@ -37,10 +37,10 @@ class LedgerNotes:
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if self._notes:
-            notes: _Notes = self._notes
-            self._notes = defaultdict(SpanNotes)
-            await self._submit(lambda transaction: _merge(transaction, notes))
+        notes, self._notes = list(self._notes.items()), defaultdict(SpanNotes)
+        for start in range(0, len(notes), _DEVICES_A_COMMIT):
+            part = dict(notes[start : start + _DEVICES_A_COMMIT])
+            await self._submit(partial(Transaction.merge_spans, notes=part))
 
     async def close(self) -> None:
         """Write the last notes."""
@@ -57,7 +57,3 @@ class LedgerNotes:
     async def _write_quietly(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # it was logged where it happened
             await self.write()
-
-
-def _merge(transaction: Transaction, notes: _Notes) -> None:
-    transaction.merge_spans(notes)
