@@ -1,7 +1,6 @@
 """The settings of `config.py` that the inbox needs, as one typed record; and the person's keys, which have a file of their own."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +76,12 @@ def load_keymap(known: Mapping[str, str], path: Path | None = None) -> dict[str,
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    import tomllib  # noqa: PLC0415 - only people with settings pay for it
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except OSError as error:
         raise SettingsProblem(f"{path} cannot be read ({error.strerror})", "check its owner and rights") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import output
-from analyst_cli.errors import SignInNeeded
 
 if TYPE_CHECKING:
     from analyst_cli.client.target import Target
@@ -38,13 +37,16 @@ def inbox(
     if not (sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()):
         _print_list(server)
         return
+    import gc  # noqa: PLC0415
+
+    gc.disable()  # nothing of what starting makes is ever garbage; the program switches it on again after its first picture
     _prepare_environment()
     from analyst_cli.client.preferences import CHOICES, load_preferences  # noqa: PLC0415
 
     preferences = load_preferences()
     if theme is not None and theme not in CHOICES["theme"]:
         raise typer.BadParameter(f"{theme!r} is none of {', '.join(CHOICES['theme'])}", param_hint="--theme")
-    _run(_desk(target, offline=offline), target, offline=offline, theme=theme or preferences.theme)
+    _run(_desk(target), target, offline=offline, theme=theme or preferences.theme)
 
 
 def _print_list(server: str | None) -> None:
@@ -79,20 +81,16 @@ def _prepare_environment() -> None:
         os.environ["NO_COLOR"] = "1"
 
 
-def _desk(target: "Target", *, offline: bool) -> "Desk":
+def _desk(target: "Target") -> "Desk":
     from analyst_cli.client.accounts import Account, inbox_path, last_account  # noqa: PLC0415
-    from analyst_cli.client.credentials import claims_of, find_token  # noqa: PLC0415
     from analyst_cli.tui.desk import Desk  # noqa: PLC0415
 
     account = last_account(target.server)
-    if account is None or not offline:
-        try:
-            account = Account(target.server, claims_of(find_token(target.server).value).username)
-        except (SignInNeeded, ValueError):
-            if account is None:
-                raise
-    host = target.server.partition("://")[2] or target.server
-    return Desk(inbox_path(account), account=f"{account.user} at {host}")
+    if account is None:
+        from analyst_cli.client.credentials import claims_of, find_token  # noqa: PLC0415 - a keyring takes its time
+
+        account = Account(target.server, claims_of(find_token(target.server).value).username)
+    return Desk(inbox_path(account), account)
 
 
 def _run(desk: "Desk", target: "Target", *, offline: bool, theme: str) -> None:

@@ -1,35 +1,27 @@
 """The program: wires the desk, the connection and the screens together, and nothing else."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyst_cli.client.events import (
-    CaughtUp,
-    ClientEvent,
-    Connected,
-    Connecting,
-    ConnectionLost,
-    MarkFailed,
-    SignInExpired,
-    Stopped,
-)
 from analyst_cli.tui.desk import Desk
-from analyst_cli.tui.messages import LinkChanged, Said, StoreChanged
+from analyst_cli.tui.messages import LinkChanged, StoreChanged
 from analyst_cli.tui.screens.inbox import InboxScreen
-from analyst_cli.tui.text import count_of
 from analyst_cli.tui.themes import THEMES, theme_for
 from analyst_cli.tui.widgets.status_bar import Link
 
+if TYPE_CHECKING:
+    from analyst_cli.client.events import ClientEvent
+
 __all__ = ["Follow", "InboxApp", "TuiSettings"]
 
-Follow = Callable[[asyncio.Event], AsyncIterator[ClientEvent]]
+Follow = Callable[[asyncio.Event], AsyncIterator["ClientEvent"]]
 """Starts a connection; setting the event sends new marks at once."""
 
 _LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
@@ -77,17 +69,18 @@ class InboxApp(App[None]):
         return InboxScreen()
 
     def on_mount(self) -> None:
-        self.set_class(self.native_ansi_color, "-plain")
         self._revision = self.desk.revision()
         self.set_interval(_LOOK_S, self._look)
         self.set_interval(_TICK_S, self._tick)
+        self.call_after_refresh(_collect_garbage_again)
         if self._follow is None:
             self._tell_link(Link("offline", self.desk.now()))
         else:
             self.call_after_refresh(self.run_worker, self._stay_connected(self._follow), group="connection")
 
     def watch_theme(self) -> None:
-        self.set_class(self.native_ansi_color, "-plain")
+        if self.native_ansi_color != self.has_class("-plain"):
+            self.set_class(self.native_ansi_color, "-plain")
 
     def changed_here(self) -> None:
         """Show a change of the inbox at once, and have it sent at once."""
@@ -119,30 +112,18 @@ class InboxApp(App[None]):
 
     async def _stay_connected(self, follow: Follow) -> None:
         self._tell_link(Link("connecting", self.desk.now()))
+        from analyst_cli.client.events import Connected  # noqa: PLC0415
+        from analyst_cli.tui.connection_words import told  # noqa: PLC0415 - not needed for the first row
+
         async for event in follow(self._nudge):
-            self._connection_event(event)
-
-    def _connection_event(self, event: ClientEvent) -> None:
-        now = self.desk.now()
-        match event:
-            case Connecting():
-                pass
-            case Connected():
-                self._tell_link(Link("live", now))
-            case ConnectionLost(problem, retry_in_s):
-                self._tell_link(Link("waiting", now, retry_at=now + timedelta(seconds=retry_in_s), reason=problem))
-            case CaughtUp(count, _, gap):
-                self._inbox_screen().post_message(Said(_caught_up(count, gap)))
-            case MarkFailed(problem):
-                self._inbox_screen().post_message(Said(problem, is_problem=True))
-            case SignInExpired() | Stopped():
-                words = "signed out" if isinstance(event, SignInExpired) else "stopped"
-                self._tell_link(Link("stopped", now, reason=words))
-                self._inbox_screen().post_message(Said(f"{event.problem}; {event.way_out}", is_problem=True))
-            case _:
-                self._look()
+            if isinstance(event, Connected) and event.username != self.desk.account.user:
+                self.desk.move_to(self.desk.account._replace(user=event.username))
+            for message in told(event, self.desk.now()):
+                self._inbox_screen().post_message(message)
 
 
-def _caught_up(count: int, gap: str) -> str:
-    words = f"{count_of(count, 'new notification')} while you were away" if count else ""
-    return "; ".join(filter(None, [words, gap]))
+def _collect_garbage_again() -> None:
+    if gc.isenabled():
+        return
+    gc.freeze()  # what is there now stays: looking through it again and again would make keys wait
+    gc.enable()

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from analyst_cli.client.accounts import Account, inbox_path
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.inbox_view import InboxView
 from analyst_cli.client.rows import Filter, Row
@@ -60,7 +61,7 @@ class Listing:
 class Desk:
     """The local inbox of one account."""
 
-    def __init__(self, path: Path, *, account: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, account: Account, *, clock: Callable[[], float] = time.time) -> None:
         self.account = account
         self._clock = clock
         self._path = path
@@ -70,10 +71,22 @@ class Desk:
 
     def close(self) -> None:
         """Finish the changes that have begun, and close the files."""
+        self._thread.submit(self._forget_writing_inbox)
         self._thread.shutdown()
         self._inbox.close()
-        if self._writing_inbox is not None:
-            self._writing_inbox.close()
+
+    def move_to(self, account: Account) -> None:
+        """Go on with the inbox of another account: another one has signed in meanwhile. Raises `LocalProblem`."""
+        path = inbox_path(account)
+        inbox = Inbox(path, clock=self._clock)
+        self._thread.submit(self._forget_writing_inbox).result()
+        self._inbox.close()
+        self.account, self._path, self._inbox = account, path, inbox
+
+    @property
+    def account_words(self) -> str:
+        """Whose inbox it is, where."""
+        return f"{self.account.user} at {self.account.server.partition('://')[2] or self.account.server}"
 
     def now(self) -> datetime:
         """Return the time in the person's zone."""
@@ -126,3 +139,8 @@ class Desk:
         if self._writing_inbox is None:
             self._writing_inbox = Inbox(self._path, clock=self._clock)
         return change(self._writing_inbox)
+
+    def _forget_writing_inbox(self) -> None:
+        if self._writing_inbox is not None:
+            self._writing_inbox.close()
+            self._writing_inbox = None

@@ -4,6 +4,26 @@ from textual.theme import Theme
 
 __all__ = ["THEMES", "theme_for"]
 
+
+def _variables(ground: str, thumb: str, active: str, key: str, cursor: str, **more: str) -> dict[str, str]:
+    grounds = (
+        "scrollbar-background",
+        "scrollbar-background-hover",
+        "scrollbar-background-active",
+        "scrollbar-corner-color",
+    )
+    return {
+        **dict.fromkeys(grounds, ground),
+        "scrollbar": thumb,
+        "scrollbar-hover": active,
+        "scrollbar-active": active,
+        "footer-key-foreground": key,
+        "cursor-background": cursor,
+        "chip-background": cursor,
+        **more,
+    }
+
+
 THEMES = (
     Theme(
         name="dark",
@@ -17,7 +37,7 @@ THEMES = (
         background="#14171c",
         surface="#14171c",
         panel="#1f242c",
-        variables={"footer-key-foreground": "#f0b45a", "cursor-background": "#2b3a4d", "chip-background": "#2b3a4d"},
+        variables=_variables("#14171c", "#3a4350", "#5aa9e6", "#f0b45a", "#2b3a4d"),
     ),
     Theme(
         name="light",
@@ -32,7 +52,7 @@ THEMES = (
         background="#fbfbf9",
         surface="#fbfbf9",
         panel="#ecece6",
-        variables={"footer-key-foreground": "#9a5b00", "cursor-background": "#cfe3f7", "chip-background": "#dbe7f3"},
+        variables=_variables("#fbfbf9", "#c9c9c0", "#0b5cad", "#9a5b00", "#cfe3f7"),
     ),
     Theme(
         name="contrast",
@@ -47,13 +67,14 @@ THEMES = (
         surface="#000000",
         panel="#000000",
         text_alpha=1.0,
-        variables={
-            "footer-key-foreground": "#ffff00",
-            "cursor-background": "#0000c0",
-            "chip-background": "#0000c0",
-            "text-muted": "#ffffff",
-            "border": "#ffffff",
-        },
+        variables=_variables(
+            "#000000",
+            "#ffffff",
+            "#ffff00",
+            "#ffff00",
+            "#0000c0",
+            **{"text-muted": "#ffffff", "foreground-muted": "#ffffff", "border": "#ffffff"},
+        ),
     ),
     Theme(
         name="ansi",
@@ -69,15 +90,12 @@ THEMES = (
         surface="ansi_default",
         panel="ansi_default",
         boost="ansi_default",
-        variables={
-            "footer-key-foreground": "ansi_cyan",
-            "cursor-background": "ansi_default",
-            "chip-background": "ansi_default",
+        variables=_variables("ansi_default", "ansi_bright_black", "ansi_blue", "ansi_cyan", "ansi_default")
+        | {
             "block-cursor-foreground": "ansi_black",
             "block-cursor-background": "ansi_white",
             "border": "ansi_blue",
             "border-blurred": "ansi_bright_black",
-            "scrollbar-background": "ansi_default",
         },
     ),
 )

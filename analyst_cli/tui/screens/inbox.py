@@ -18,7 +18,6 @@ from analyst_cli.tui.screens.inbox_base import WIDE
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.filter_bar import FilterBar
 from analyst_cli.tui.widgets.notification_list import NotificationList
-from analyst_cli.tui.widgets.search_box import SearchBox
 from analyst_cli.tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
@@ -60,20 +59,17 @@ class InboxScreen(InboxActions):
         super().__init__()
         self._detail_timer: Timer | None = None
         self._said_timer: Timer | None = None
+        self._countdown: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield FilterBar(id="filters")
         with Horizontal(id="panes"):
             yield NotificationList(id="list")
             yield Detail(id="detail")
-        yield SearchBox(id="search")
         yield StatusBar(self.inbox_app.desk.now(), id="status")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one(NotificationList).add_class("-keyed")
-        self.query_one(Detail).add_class("-keyed")
-        self.query_one(SearchBox).display = False
         self.narrow(self.wanted)
         self.query_one(NotificationList).focus()
 
@@ -90,6 +86,11 @@ class InboxScreen(InboxActions):
     @on(LinkChanged)
     def link_changed(self, event: LinkChanged) -> None:
         self.query_one(StatusBar).show(self.now, link=event.link)
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+        if event.link.state == "waiting":
+            self._countdown = self.set_interval(1, lambda: self.query_one(StatusBar).show(self.now))
 
     @on(Said)
     def said(self, event: Said) -> None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from analyst_cli.client.rows import Row
 from analyst_cli.client.when import NotATime, parse_when, presets
 from analyst_cli.errors import AnalystError
-from analyst_cli.tui.detail_text import share_text
 from analyst_cli.tui.messages import Said
 from analyst_cli.tui.outside import open_outside
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
@@ -90,6 +89,8 @@ class InboxActions(InboxNarrowing):
         row = self.query_one(NotificationList).current
         if row is None:
             return
+        from analyst_cli.tui.detail_text import share_text  # noqa: PLC0415 - not needed for the first row
+
         notification = self.inbox_app.desk.shown(row).notification
         texts = [
             Choice("a block to share", share_text(notification, row, self.now)),

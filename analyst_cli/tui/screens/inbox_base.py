@@ -77,7 +77,7 @@ class InboxBase(Screen[None]):
             unread, last = desk.unread_count(), desk.last_received()
         except AnalystError:  # told by whatever reads the rows
             return
-        self.query_one(StatusBar).show(self.now, unread=unread, last_received=last, account=desk.account)
+        self.query_one(StatusBar).show(self.now, unread=unread, last_received=last, account=desk.account_words)
 
     def show_detail(self, row: Row) -> None:
         """Show a notification in full."""

@@ -23,38 +23,38 @@ class InboxNarrowing(InboxBase):
         super().__init__()
         self._before_search = Filter()
 
-    def action_search(self) -> None:
-        box = self.query_one(SearchBox)
+    async def action_search(self) -> None:
         self._before_search = self.wanted
-        box.display = True
-        box.value = self.wanted.search
+        if self.query(SearchBox):
+            self.query_one(SearchBox).focus()
+            return
+        box = SearchBox(self.wanted.search)
+        await self.mount(box, before="#status")
         box.focus()
 
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:
-        if not self.query_one(SearchBox).has_focus:
-            return
         typed = read_typed(event.value, self.now.replace(tzinfo=None), replace(self._before_search, search=""))
-        self.query_one(SearchBox).set_class(bool(typed.problems), "-problem")
+        event.input.set_class(bool(typed.problems), "-problem")
         if typed.filter != self.wanted:
             self.narrow(typed.filter)
 
     @on(Input.Submitted, "#search")
-    def _search_kept(self, event: Input.Submitted) -> None:
+    async def _search_kept(self, event: Input.Submitted) -> None:
         typed = read_typed(event.value, self.now.replace(tzinfo=None))
         if typed.problems:
             self.post_message(Said(f"not understood: {' '.join(typed.problems)}"))
-        self._leave_search()
+        await self._leave_search()
 
     @on(SearchBox.Left)
-    def _search_left(self, event: SearchBox.Left) -> None:
+    async def _search_left(self, event: SearchBox.Left) -> None:
         if not event.keep:
             self.narrow(self._before_search)
-        self._leave_search()
+        await self._leave_search()
 
-    def _leave_search(self) -> None:
+    async def _leave_search(self) -> None:
         self.query_one(NotificationList).focus()
-        self.query_one(SearchBox).display = False
+        await self.query(SearchBox).remove()
 
     def action_filter(self) -> None:
         self.app.push_screen(ChoiceScreen("Show", self._filters()), self._filter_chosen)

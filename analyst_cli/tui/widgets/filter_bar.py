@@ -14,6 +14,10 @@ __all__ = ["FilterBar"]
 class FilterBar(Static):
     """One line of chips with what they leave; not there while nothing is narrowed."""
 
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.display = False
+
     def show(self, chips: Sequence[Chip], count: int, *, capped: bool = False) -> None:
         """Show these conditions and how many notifications they leave."""
         self.display = bool(chips)

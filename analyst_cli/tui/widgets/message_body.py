@@ -4,8 +4,6 @@ from rich.text import Text
 from textual.geometry import Size
 from textual.widget import Widget
 
-from analyst_cli.tui.markdown import message_text
-
 __all__ = ["MessageBody"]
 
 
@@ -22,10 +20,17 @@ class MessageBody(Widget):
         self.refresh(layout=True)
 
     def render(self) -> Text:
-        return message_text(self._message, self.content_size.width)
+        return self._laid_out(self.content_size.width)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002 - Textual's interface
         return container.width
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's interface
-        return message_text(self._message, width).plain.count("\n") + 1
+        return self._laid_out(width).plain.count("\n") + 1
+
+    def _laid_out(self, width: int) -> Text:
+        if not self._message:
+            return Text()
+        from analyst_cli.tui.markdown import message_text  # noqa: PLC0415 - 25 ms that the list need not wait for
+
+        return message_text(self._message, width)

@@ -100,7 +100,7 @@ class NotificationList(ScrollView, can_focus=True, inherit_bindings=False):
             self.count = count
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
+        super().__init__(id=id, classes="-keyed")
         self.selected: dict[str, int] = {}  # id -> pos, in the order of selection
         self.empty_words = ""
         self._rows: Rows | None = None

@@ -24,10 +24,9 @@ class SearchBox(Input):
             super().__init__()
             self.keep = keep
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(
-            placeholder="words, is:unread, script:NAME, tag:NAME, priority:high, since:2d", id=id, compact=True
-        )
+    def __init__(self, value: str) -> None:
+        hint = "words, is:unread, script:NAME, tag:NAME, priority:high, since:2d"
+        super().__init__(value, placeholder=hint, id="search", compact=True, select_on_focus=False)
 
     def action_leave(self, keep: bool) -> None:
         self.post_message(self.Left(keep=keep))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analyst_cli.client.accounts import Account
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import rfc3339
 from analyst_cli.tui.app import InboxApp, TuiSettings
@@ -109,7 +110,7 @@ def inbox_app(store: Path, clock: Clock) -> Iterator[Callable[..., InboxApp]]:
     desks = []
 
     def make(**settings: object) -> InboxApp:
-        desks.append(Desk(store, account="petr at data.example.com", clock=clock))
+        desks.append(Desk(store, Account("https://data.example.com", "petr"), clock=clock))
         return InboxApp(desks[-1], settings=TuiSettings(**{"theme": "dark", **settings}))  # type: ignore[arg-type]
 
     yield make
