@@ -17,6 +17,16 @@ def main() -> None:
         from analyst_cli.client.callback import deliver  # noqa: PLC0415
 
         sys.exit(deliver(argv[1:]))
+    if argv[:1] == ["badge"]:  # asked by a status bar every few seconds
+        from analyst_cli.client.badge import quick_badge  # noqa: PLC0415
+
+        if quick_badge(argv[1:]):
+            return
+    if argv[:1] == ["__complete"]:  # asked by the shell at every TAB
+        from analyst_cli.client.words import print_words  # noqa: PLC0415
+
+        print_words(argv[1:])
+        return
     from analyst_cli.app import run  # noqa: PLC0415
 
     sys.exit(run(argv))

@@ -157,7 +157,7 @@ def changed(key: str, value: Value | None, path: Path | None = None) -> Path:
     if value is not None:
         document.setdefault(section, tomlkit.table())[name] = value
     elif name in document.get(section, {}):
-        del document[section][name]  # type: ignore[union-attr]
+        del document[section][name]
     else:
         raise UsageProblem(f"{key} is not set in {path}", "see where it comes from: analyst config list --show-origin")
     try:

@@ -1,20 +1,21 @@
 """Which local inbox belongs to which account: one database for a server and a user, found again offline.
 
-A folder a server below `<data>/inboxes/` (its name readable, made unique by a hash), a database a user in it. `<data>/inboxes/last.json` remembers
+A folder a server below `<data>/inboxes/` (its name readable), a database a user in it. `<data>/inboxes/last.json` remembers
 the account that was connected last, on each server and at all, so that `analyst list` needs neither a network nor a keyring.
 """
 
-import hashlib
 import json
 import os
-import re
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from analyst_cli.paths import data_dir, private_folder
 
 __all__ = ["Account", "inbox_path", "known_users", "last_account", "remember", "same_server"]
+
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_LONGEST_NAME = 120  # file systems take 255 bytes, and SQLite adds to them
 
 
 class Account(NamedTuple):
@@ -40,6 +41,8 @@ def remember(account: Account) -> None:
     changed = _Noted([*account], {**noted.users, same_server(account.server): account.user})
     if changed == noted:
         return
+    import tempfile  # noqa: PLC0415 - only a change needs it
+
     handle, name = tempfile.mkstemp(dir=private_folder(_folder()), prefix=".last-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(changed._asdict(), file)
@@ -88,6 +91,10 @@ def _noted() -> _Noted:
 
 
 def _safe(name: str) -> str:
-    """Make a file name of a stranger's text: readable characters, and a hash so that no two names meet."""
-    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name.partition("://")[2] or name).strip("-.")[:40]
-    return f"{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    """Make a file name of a stranger's text: small letters, digits and dots stay, the rest is written as `%` and its number."""
+    safe = "".join(sign if sign in _PLAIN else f"%{ord(sign):x}." for sign in name).lstrip(".") or "%"
+    if len(safe) <= _LONGEST_NAME:
+        return safe
+    import hashlib  # noqa: PLC0415 - 4 ms that hardly any name needs
+
+    return f"{safe[:_LONGEST_NAME]}%%{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from analyst_cli.client import inbox_apply, inbox_marks
+from analyst_cli.client import inbox_marks
 from analyst_cli.client.inbox_view import InboxView, plain_count
 from analyst_cli.client.query import COLUMNS, row_of
 from analyst_cli.client.rows import Applied, Filter, Marked, PendingMark, Row
@@ -118,6 +118,8 @@ class Inbox:
 
     def prune(self, keep: int) -> int:
         """Forget the oldest notifications beyond so many; return how many. What is still to be sent stays."""
+        from analyst_cli.client import inbox_apply  # noqa: PLC0415
+
         with self._writing() as db:
             return inbox_apply.prune(db, keep)
 
@@ -186,6 +188,7 @@ class Inbox:
 
     def cursor(self) -> "Cursor | None":
         """Return how far this inbox has come in the server's log; None: it has met no log yet."""
+        from analyst_cli.client import inbox_apply  # noqa: PLC0415 - with msgspec, 15 ms that reading does not need
         from analyst_server.wire.messages import Cursor  # noqa: PLC0415
 
         with self._translated():
@@ -197,11 +200,15 @@ class Inbox:
 
         `cursor` is None with a gateway without a log. Raises `StaleEpoch` when another process has met a newer log meanwhile.
         """
+        from analyst_cli.client import inbox_apply  # noqa: PLC0415
+
         with self._writing() as db:
             return inbox_apply.apply(db, events, cursor=cursor, now=self._clock())
 
     def replace(self, snapshot: "Sequence[Notification]", *, cursor: "Cursor", sent: "Cursor | None") -> Applied:
         """Replace everything by a snapshot (oldest first); keep everything when another process has done so since `sent` was the cursor."""
+        from analyst_cli.client import inbox_apply  # noqa: PLC0415
+
         with self._writing() as db:
             return inbox_apply.replace(db, snapshot, cursor=cursor, sent=sent, now=self._clock())
 

@@ -4,7 +4,6 @@ Called by `Inbox` inside a write transaction (the readers outside of one).
 """
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -54,7 +53,7 @@ def mark(db: sqlite3.Connection, ids: Sequence[str], state: str, *, until: float
     differing = [id_ for id_ in wanted if _differs(db, id_, state, until)]
     if not differing:
         return Marked("", (), unknown)
-    token = secrets.token_hex(8)
+    token = _new_token()
     for number, start in enumerate(range(0, len(differing), _IDS_A_MARK)):
         _queue(db, f"{token}-{number}", differing[start : start + _IDS_A_MARK], state, until)
     return Marked(token, tuple(differing), unknown)
@@ -67,7 +66,7 @@ def undo(db: sqlite3.Connection, token: str, *, now: float) -> Marked:
         (f"{token}-", f"{token}."),
     ).fetchall()
     taken_back: list[str] = []
-    redo = secrets.token_hex(8)
+    redo = _new_token()
     for number, (ref, state, stage, before) in enumerate(marks):
         states = json.loads(before)
         if stage == _QUEUED:
@@ -202,3 +201,9 @@ def _differs(db: sqlite3.Connection, id_: str, state: str, until: float | None) 
     params = (until, id_) if state == "snoozed" else (id_,)
     sql = f"SELECT 1 FROM notification WHERE {_DIFFERS[state]} AND id = ?{len(params)}"  # noqa: S608 - built of constants
     return db.execute(sql, params).fetchone() is not None
+
+
+def _new_token() -> str:
+    import secrets  # noqa: PLC0415 - reading needs none
+
+    return secrets.token_hex(8)

@@ -6,11 +6,9 @@ The file `servers.json` in the settings folder is written by `analyst login` and
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from analyst_cli import paths
 from analyst_cli.errors import LocalProblem, UsageProblem
@@ -55,6 +53,8 @@ def normalized(url: str) -> str:
 
     A bare host becomes https (http on loopback). Raises `UsageProblem`.
     """
+    from urllib.parse import urlsplit  # noqa: PLC0415 - a status bar that reads the unread count needs none of it
+
     text = url.strip()
     if "://" not in text:
         host = text.split("/")[0].rsplit(":", 1)[0]
@@ -111,6 +111,8 @@ def forget(url: str) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file for its owner only (0600), whole or not at all: temporary file, fsync, rename."""
+    import tempfile  # noqa: PLC0415 - reading needs none of it
+
     paths.private_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:

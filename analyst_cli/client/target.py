@@ -1,8 +1,7 @@
 """Which server a command talks to, which local inbox belongs to it, and where its WebSocket is."""
 
 import os
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from analyst_cli.client import accounts, servers
 from analyst_cli.client.inbox import Inbox
@@ -13,8 +12,7 @@ __all__ = ["Target", "find_ws_url", "inbox_for", "local_inbox", "named_server", 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A server as the person names it; `ws_url` when a gateway is named directly."""
 
     server: str
@@ -95,6 +93,8 @@ async def find_ws_url(target: Target) -> str:
         raise SettingsProblem(
             f"{target.server} names a WebSocket that is none ({facts.ws_url!r})", "give one with --ws-url"
         ) from exc
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
     parts = urlsplit(told)
     if target.server.startswith("https:") and parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
         raise SettingsProblem(
@@ -105,6 +105,8 @@ async def find_ws_url(target: Target) -> str:
 
 
 def _checked_ws_url(url: str) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and not parts.username and (parts.port or 1) > 0

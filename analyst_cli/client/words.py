@@ -3,11 +3,13 @@
 Answers `analyst __complete KIND PREFIX` before Typer is loaded, so that TAB does not wait. Never fails: without a store there is nothing to complete.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 from analyst_cli.errors import AnalystError
+from analyst_server.wire.inert import inert_line
 
-__all__ = ["KINDS", "words_of"]
+__all__ = ["KINDS", "print_words", "words_of"]
 
 _AT_MOST = 50
 Words = list[tuple[str, str]]  # word, what it is
@@ -22,6 +24,16 @@ def words_of(kind: str, prefix: str) -> Words:
         return [(word, what) for word, what in find(prefix) if word.startswith(prefix)][:_AT_MOST]
     except AnalystError:
         return []
+
+
+def print_words(arguments: Sequence[str]) -> None:
+    """Print a line a word, with what it is behind a tab: what the completion scripts of `analyst completion` read."""
+    kind, prefix = (*arguments, "", "")[:2]
+    for word, what in words_of(kind, prefix):
+        if (
+            word == inert_line(word) and " " not in word
+        ):  # a shell would have to quote it, and nobody could see what it is
+            sys.stdout.write(f"{word}\t{inert_line(what[:60])}\n")
 
 
 def _ids(prefix: str) -> Words:

@@ -1,4 +1,4 @@
-"""Draw the chart of a notification on the terminal of a command: with pixels where it can, else from the numbers, else in half cells, else in words."""
+"""Draw the chart of a notification for a command: with pixels where the terminal can, else from the numbers, else in half cells; and in words."""
 
 import asyncio
 import shutil

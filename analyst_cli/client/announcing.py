@@ -1,0 +1,95 @@
+"""Announce what arrives: wait a moment for more, look whether it was read meanwhile on another device, then show it once."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, time
+
+from analyst_cli.client.events import CaughtUp, ClientEvent, NotificationArrived
+from analyst_cli.client.native import Notifier
+from analyst_cli.client.preferences import Preferences
+from analyst_cli.client.quiet import Announcement, QuietHours, announcement_of, may_announce, summary_of
+from analyst_cli.client.rows import PRIORITIES, Row
+
+__all__ = ["Announcer"]
+
+MOMENT_S = 0.4  # a mark of another device, and the rest of a burst, come within it
+
+
+class Announcer:
+    """Turns events into announcements. `row_now` reads a row again; `is_focused` tells whether the person looks anyway."""
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        preferences: Preferences,
+        *,
+        row_now: Callable[[str], Row | None],
+        is_focused: Callable[[], bool] = lambda: False,
+        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
+        self._notifier = notifier
+        self._min_level = PRIORITIES.index(preferences.minimum_priority)
+        self._quiet = quiet_hours(preferences)
+        self._zone = preferences.time_zone
+        self._row_now = row_now
+        self._is_focused = is_focused
+        self._now = now
+        self._waiting: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._showing: set[asyncio.Task[None]] = set()
+
+    def take(self, event: ClientEvent) -> None:
+        """Take an event of the connection, on the event loop; what is to be shown is shown a moment later."""
+        match event:
+            case NotificationArrived(row=row):
+                self._waiting.append(row.id)
+                if self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(MOMENT_S, self._moment_passed)
+            case CaughtUp(count=count, rows=rows):
+                allowed = self._allowed(rows)
+                if allowed:
+                    self._show(summary_of(count if len(allowed) == len(rows) else len(allowed), allowed))
+            case _:
+                pass
+
+    async def close(self) -> None:
+        """Show what waits, and wait for what is being shown."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._moment_passed()
+        await asyncio.gather(*self._showing, return_exceptions=True)
+
+    def _moment_passed(self) -> None:
+        self._timer = None
+        ids, self._waiting = self._waiting, []
+        rows = self._allowed([row for id_ in ids if (row := self._row_now(id_)) is not None])
+        self._show(announcement_of(rows))
+
+    def _allowed(self, rows: "list[Row] | tuple[Row, ...]") -> list[Row]:
+        now = self._now_in_zone()
+        return [row for row in rows if may_announce(row, min_level=self._min_level, quiet=self._quiet, now=now)]
+
+    def _show(self, announcements: list[Announcement]) -> None:
+        if not announcements or self._is_focused():
+            return
+        task = asyncio.create_task(self._show_in_thread(announcements))
+        self._showing.add(task)
+        task.add_done_callback(self._showing.discard)
+
+    async def _show_in_thread(self, announcements: list[Announcement]) -> None:
+        for announcement in announcements:  # D-Bus may take its time
+            await asyncio.to_thread(self._notifier.show, announcement)
+
+    def _now_in_zone(self) -> datetime:
+        if not self._zone:
+            return self._now()
+        from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+        return self._now().astimezone(ZoneInfo(self._zone))
+
+
+def quiet_hours(preferences: Preferences) -> QuietHours | None:
+    """Return the quiet hours that are set; None: none."""
+    if not (preferences.quiet_from and preferences.quiet_until):
+        return None
+    return QuietHours(time.fromisoformat(preferences.quiet_from), time.fromisoformat(preferences.quiet_until))
