@@ -1,0 +1,304 @@
+"""Commands of the desktop bridge that act, ask for confirmations, or steer other requests."""
+
+import asyncio
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from analyst_cli import output
+from analyst_cli.commands.desktop_calls import (
+    APP,
+    ASK,
+    BY_PATH,
+    BY_ROLE,
+    PHRASE,
+    PICK,
+    PRETTY,
+    QUIET,
+    TIMEOUT,
+    TITLE,
+    TOKEN,
+    VALUE,
+    WORKSPACE,
+    BadUse,
+    call,
+    confirmed,
+    decided,
+    folder_of,
+    meta_for,
+    needed,
+    once,
+    params_of,
+    route_of,
+    run,
+    selector_of,
+    shown,
+    target_of,
+)
+
+__all__ = ["abort", "abort_demo", "click", "dismiss_modal", "hotkey", "issue_confirm", "rpc", "session", "type_text"]
+
+
+def click(
+    workspace: str = WORKSPACE,
+    *,
+    by_role: str = BY_ROLE,
+    title_contains: str = TITLE,
+    value_contains: str = VALUE,
+    by_path: str = BY_PATH,
+    pick_best: bool = PICK,
+    app: str = APP,
+    confirm_token: str = TOKEN,
+    confirm: str = PHRASE,
+    ask: bool = ASK,
+    timeout_ms: int = TIMEOUT,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Press one element.
+
+    Example: analyst desktop click WS --by-role AXButton --title-contains Send --ask
+    """
+    params: dict[str, Any] = {
+        "target": target_of(needed(selector_of(by_role, title_contains, value_contains, by_path)), pick_best=pick_best)
+    }
+    return confirmed(
+        "desktop.click",
+        {**params, **route_of(app)},
+        workspace,
+        token=confirm_token,
+        phrase=confirm,
+        timeout_ms=timeout_ms,
+        ask=ask,
+        pretty=pretty,
+        quiet=quiet,
+    )
+
+
+def type_text(
+    workspace: str = WORKSPACE,
+    text: str = typer.Argument("", help="What to type; others can see it in the process list, so prefer --text-stdin."),
+    *,
+    text_stdin: bool = typer.Option(False, "--text-stdin", help="Read the text from standard input."),
+    text_file: Path | None = typer.Option(None, "--text-file", help="Read the text from a file.", dir_okay=False),
+    by_role: str = BY_ROLE,
+    title_contains: str = TITLE,
+    by_path: str = BY_PATH,
+    pick_best: bool = PICK,
+    app: str = APP,
+    clear_before: bool = typer.Option(False, "--clear-before", help="Empty the element first."),
+    allow_newlines: bool = typer.Option(False, "--allow-newlines", help="Let newlines through; they submit forms."),
+    allow_secure: bool = typer.Option(False, "--allow-secure", help="Let it go into a password field."),
+    confirm_token: str = TOKEN,
+    confirm: str = PHRASE,
+    ask: bool = ASK,
+    timeout_ms: int = TIMEOUT,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Type text into an element, or into the application named by --app.
+
+    Example: echo -n hello | analyst desktop type-text WS --text-stdin --by-role AXTextField --ask
+    """
+    if text_stdin:
+        text = sys.stdin.read()
+    elif text_file is not None:
+        text = text_file.read_text()
+    selector = selector_of(by_role, title_contains, "", by_path)
+    options = {"clearBefore": clear_before, "allowNewlines": allow_newlines, "allowSecure": allow_secure}
+    params: dict[str, Any] = {"text": text, "options": options, **route_of(app)}
+    if selector:
+        params["target"] = target_of(selector, pick_best=pick_best)
+    elif not app:
+        raise BadUse(
+            "typing needs an element (--by-role, --title-contains, --by-path) or the application that is frontmost (--app)"
+        )
+    return confirmed(
+        "desktop.typeText",
+        params,
+        workspace,
+        token=confirm_token,
+        phrase=confirm,
+        timeout_ms=timeout_ms,
+        ask=ask,
+        pretty=pretty,
+        quiet=quiet,
+    )
+
+
+def hotkey(
+    workspace: str = WORKSPACE,
+    keys: str = typer.Argument(..., help="One chord, such as cmd+shift+s."),
+    *,
+    app: str = APP,
+    confirm_token: str = TOKEN,
+    confirm: str = PHRASE,
+    ask: bool = ASK,
+    timeout_ms: int = TIMEOUT,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Send one chord to the frontmost application.
+
+    Example: analyst desktop hotkey WS cmd+s --ask
+    """
+    params = {"keys": [key.strip() for key in keys.split("+")], **route_of(app)}
+    return confirmed(
+        "desktop.hotkey",
+        params,
+        workspace,
+        token=confirm_token,
+        phrase=confirm,
+        timeout_ms=timeout_ms,
+        ask=ask,
+        pretty=pretty,
+        quiet=quiet,
+    )
+
+
+def dismiss_modal(
+    workspace: str = WORKSPACE,
+    *,
+    strategy: str = typer.Option("esc", "--strategy", help="defaultButton, cancelButton, byTitle or esc."),
+    title_contains: str = TITLE,
+    app: str = APP,
+    confirm_token: str = TOKEN,
+    confirm: str = PHRASE,
+    ask: bool = ASK,
+    timeout_ms: int = TIMEOUT,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Dismiss the frontmost dialog.
+
+    Example: analyst desktop dismiss-modal WS --strategy cancelButton --ask
+    """
+    wanted = {"type": strategy, **({"titleContains": title_contains} if title_contains else {})}
+    params = {"strategy": wanted, **route_of(app)}
+    return confirmed(
+        "desktop.dismissModal",
+        params,
+        workspace,
+        token=confirm_token,
+        phrase=confirm,
+        timeout_ms=timeout_ms,
+        ask=ask,
+        pretty=pretty,
+        quiet=quiet,
+    )
+
+
+def abort(
+    workspace: str = WORKSPACE,
+    target_request_id: str = typer.Argument(..., metavar="TARGET_REQUEST_ID", help="The id of the request to stop."),
+    *,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Stop a request that is still active.
+
+    Example: analyst desktop abort WS 4f1c…
+    """
+    params = {"targetRequestId": target_request_id}
+    return once("desktop.abort", params, workspace=workspace, timeout_ms=5_000, pretty=pretty, quiet=quiet)
+
+
+def issue_confirm(
+    workspace: str = WORKSPACE,
+    *,
+    method: str = typer.Option(..., "--method", help="The method to confirm, such as desktop.click."),
+    params_json: str = typer.Option("", "--params-json", help="Its params, as JSON, without confirm.", metavar="JSON"),
+    params_file: str = typer.Option(
+        "", "--params-file", help="Read the params from a file, or from - (standard input).", metavar="FILE"
+    ),
+    ttl_ms: int = typer.Option(60_000, "--ttl-ms", min=1_000, max=300_000, help="How long the token may be used."),
+    wait: bool = typer.Option(False, "--wait", help="Wait for the operator's decision and print the token."),
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Ask for a confirmation token for one action.
+
+    Example: analyst desktop issue-confirm WS --method desktop.hotkey --params-json '{"keys":["escape"]}'
+    """
+    intent = {"method": method, "params": params_of(params_json, params_file)}
+
+    async def ask(client: Any) -> dict[str, Any]:
+        asked = await call(client, "desktop.confirm.issue", {"intent": intent, "ttlMs": ttl_ms}, workspace, 10_000)
+        return await decided(client, asked, workspace) if wait else asked
+
+    return shown(ask, pretty=pretty, quiet=quiet)
+
+
+def rpc(
+    workspace: str = WORKSPACE,
+    *,
+    method: str = typer.Option(..., "--method", help="Any method of the host."),
+    params_json: str = typer.Option("", "--params-json", help="Its params, as JSON.", metavar="JSON"),
+    params_file: str = typer.Option(
+        "", "--params-file", help="Read the params from a file, or from - (standard input).", metavar="FILE"
+    ),
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
+) -> int:
+    """Send a request as it is; only the workspace is put into its meta.
+
+    Example: analyst desktop rpc WS --method desktop.find --params-json '{"selector":{"byRole":"AXButton"}}'
+    """
+    params = params_of(params_json, params_file)
+    meta = params.get("meta", {"schemaVersion": 1, "requestId": str(uuid.uuid4()), "timeoutMs": 10_000})
+    if not isinstance(meta, dict):
+        raise BadUse("params.meta must be an object")
+    params = {**params, "meta": {**meta, "workspacePath": folder_of(workspace)}}
+    timeout_ms = meta.get("timeoutMs", 60_000)
+    patience_ms = (
+        timeout_ms if isinstance(timeout_ms, int) and not isinstance(timeout_ms, bool) and timeout_ms > 0 else 60_000
+    )
+    return shown(lambda client: client.call(method, params, wait_s=patience_ms / 1000 + 2), pretty=pretty, quiet=quiet)
+
+
+def session(
+    workspace: str = WORKSPACE,
+    *,
+    idle_ms: int = typer.Option(60_000, "--idle-ms", min=1, help="End after so long without input and work."),
+    raw: bool = typer.Option(False, "--raw", help="Plain JSON-RPC lines, without the wrapper."),
+    multi_workspace: bool = typer.Option(False, "--multi-workspace", help="Let lines name other workspaces."),
+) -> int:
+    """Answer requests from standard input, a JSON object a line, over one connection.
+
+    Example: echo '{"id":"1","method":"desktop.health","params":{}}' | analyst desktop session WS
+    """
+    from analyst_cli.desktop.session import Session, run_session, stdin_lines  # noqa: PLC0415 - loads asyncio
+
+    folder = folder_of(workspace)
+
+    async def run() -> None:
+        lines = await stdin_lines()
+        await run_session(Session(folder, output.json_line, raw=raw, many_workspaces=multi_workspace), lines, idle_ms)
+
+    asyncio.run(run())
+    return 0
+
+
+def abort_demo(workspace: str = WORKSPACE) -> int:
+    """Check from end to end that a wait can be aborted; exit 1 when it cannot.
+
+    Example: analyst desktop abort-demo WS
+    """
+
+    async def demo(client: Any) -> dict[str, Any]:
+        condition = {"selectorExists": {"byRole": "AXButton", "titleContains": "NeverExistsXYZ123"}}
+        params = {"condition": condition, "timeoutMs": 60_000, "onModal": "ignore", "meta": meta_for(workspace, 60_000)}
+        waiting = asyncio.create_task(client.call("desktop.waitUntil", params, request_id="abort-demo", wait_s=5.5))
+        await asyncio.sleep(0.5)
+        await client.call("desktop.abort", {"targetRequestId": "abort-demo"}, wait_s=5)
+        reply: dict[str, Any] = await waiting
+        return reply
+
+    reply = run(demo)
+    passed = isinstance(reply.get("error"), dict) and reply["error"].get("code") == "DESKTOP_ABORTED"
+    output.line("PASS: the wait was aborted" if passed else f"FAIL: the wait answered {json.dumps(reply)[:300]}")
+    return 0 if passed else 1

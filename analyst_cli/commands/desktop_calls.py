@@ -1,0 +1,221 @@
+"""What all one-shot commands of the desktop bridge share: their options, the call, the reply, the exit code.
+
+Exit 0, 2 (an error of the host), 10 (no host), 64 (usage), 124 (no reply in time) or 130 (interrupted; the request is stopped first), R-CLI-1.
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from analyst_cli import output
+from analyst_cli.errors import LocalProblem
+from analyst_server.wire.inert import inert_text
+
+__all__ = [
+    "APP",
+    "ASK",
+    "BY_PATH",
+    "BY_ROLE",
+    "PHRASE",
+    "PICK",
+    "PRETTY",
+    "QUIET",
+    "TIMEOUT",
+    "TITLE",
+    "TOKEN",
+    "VALUE",
+    "WORKSPACE",
+    "BadUse",
+    "call",
+    "confirmed",
+    "decided",
+    "folder_of",
+    "meta_for",
+    "needed",
+    "once",
+    "params_of",
+    "route_of",
+    "run",
+    "selector_of",
+    "show_reply",
+    "shown",
+    "target_of",
+]
+
+
+class BadUse(LocalProblem):
+    """An argument that cannot be meant; found here, before the host is asked."""
+
+    exit_code = 64
+
+
+WORKSPACE = typer.Argument(..., metavar="WS", help="The workspace: a folder at or below a workspace root.")
+PRETTY = typer.Option(False, "--pretty", help="Indent the JSON.")
+QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing; the exit code tells.")
+BY_ROLE = typer.Option("", "--by-role", help="Role of the element, such as AXButton.", metavar="ROLE")
+TITLE = typer.Option("", "--title-contains", help="Part of the element's title.", metavar="TEXT")
+VALUE = typer.Option("", "--value-contains", help="Part of the element's value.", metavar="TEXT")
+BY_PATH = typer.Option("", "--by-path", help="Child indices from the root, such as 0,2,1.", metavar="INDICES")
+TOKEN = typer.Option("", "--confirm-token", help="A token of desktop.confirm.issue.", metavar="TOKEN")
+PHRASE = typer.Option(
+    "", "--confirm", help="A confirmation phrase, where the operator allows phrases.", metavar="PHRASE"
+)
+ASK = typer.Option(False, "--ask", help="Ask the operator, wait for the decision, then act.")
+APP = typer.Option("", "--app", help="The application that must be frontmost.", metavar="ID")
+PICK = typer.Option(False, "--pick-best", help="Take the best of several matches instead of refusing.")
+TIMEOUT = typer.Option(10_000, "--timeout-ms", min=1, max=600_000, help="Deadline of the request.")
+
+
+def show_reply(reply: dict[str, Any], *, pretty: bool, quiet: bool) -> int:
+    """Print a reply and return its exit code: 0, or 2 for an error."""
+    if not quiet:
+        output.raw(
+            _harmless(
+                json.dumps(
+                    reply, ensure_ascii=False, indent=2 if pretty else None, separators=None if pretty else (",", ":")
+                )
+            )
+            + "\n"
+        )
+    return 2 if "error" in reply else 0
+
+
+def confirmed(
+    method: str,
+    params: dict[str, Any],
+    workspace: str,
+    *,
+    token: str,
+    phrase: str,
+    timeout_ms: int,
+    ask: bool,
+    pretty: bool,
+    quiet: bool,
+) -> int:
+    if not (token or phrase or ask):
+        raise BadUse(
+            f"{method} needs --confirm-token, --confirm or --ask", "analyst desktop issue-confirm gives tokens"
+        )
+
+    async def act(client: Any) -> dict[str, Any]:
+        confirm = {"token": token} if token else {"phrase": phrase}
+        if not (token or phrase):
+            asked = await call(
+                client, "desktop.confirm.issue", {"intent": {"method": method, "params": params}}, workspace, 10_000
+            )
+            if asked.get("result", {}).get("pending"):
+                output.note(
+                    f"waiting for approval {asked['result']['approvalId']} (analyst desktop host, or analyst desktop approvals)"
+                )
+            answer = await decided(client, asked, workspace)
+            if "error" in answer:
+                return answer
+            confirm = {"token": answer["result"]["token"]}
+        return await call(client, method, {**params, "confirm": confirm}, workspace, timeout_ms)
+
+    return shown(act, pretty=pretty, quiet=quiet)
+
+
+async def decided(client: Any, asked: dict[str, Any], workspace: str) -> dict[str, Any]:
+    result = asked.get("result", {})
+    if not result.get("pending"):
+        return asked
+    return await call(client, "desktop.confirm.await", {"approvalId": result["approvalId"]}, workspace, 600_000)
+
+
+def once(method: str, params: dict[str, Any], *, workspace: str, timeout_ms: int, pretty: bool, quiet: bool) -> int:
+    return shown(lambda client: call(client, method, params, workspace, timeout_ms), pretty=pretty, quiet=quiet)
+
+
+async def call(client: Any, method: str, params: dict[str, Any], workspace: str, timeout_ms: int) -> dict[str, Any]:
+    """Call with our meta. Interrupted, it stops the request on the host before it goes (R-CLI-1)."""
+    meta = meta_for(workspace, timeout_ms)
+    try:
+        reply: dict[str, Any] = await client.call(
+            method, {**params, "meta": meta}, request_id=meta["requestId"], wait_s=timeout_ms / 1000 + 2
+        )
+    except asyncio.CancelledError:
+        abort_it = client.call("desktop.abort", {"targetRequestId": meta["requestId"]}, wait_s=1.0)
+        await asyncio.gather(abort_it, return_exceptions=True)
+        raise
+    return reply
+
+
+def shown(ask: Callable[[Any], Awaitable[dict[str, Any]]], *, pretty: bool, quiet: bool) -> int:
+    return show_reply(run(ask), pretty=pretty, quiet=quiet)
+
+
+def run(ask: Callable[[Any], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    from analyst_cli.desktop.client import HostClient  # noqa: PLC0415 - loads what --help need not
+
+    async def connected() -> dict[str, Any]:
+        async with await HostClient.connect() as client:
+            return await ask(client)
+
+    return asyncio.run(connected())
+
+
+def meta_for(workspace: str, timeout_ms: int) -> dict[str, Any]:
+    meta = {"schemaVersion": 1, "requestId": str(uuid.uuid4()), "timeoutMs": timeout_ms}
+    return {**meta, "workspacePath": folder_of(workspace)} if workspace else meta
+
+
+def folder_of(workspace: str) -> str:
+    path = Path(workspace).expanduser().absolute()
+    if not path.is_dir():
+        raise BadUse(f"the workspace {workspace} is no folder", "create it at or below a workspace root")
+    return str(path)
+
+
+def params_of(text: str, file: str) -> dict[str, Any]:
+    if bool(text) == bool(file):
+        raise BadUse("give the params with either --params-json or --params-file")
+    if file:
+        try:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadUse(f"{file} cannot be read as text") from exc
+    try:
+        params = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise BadUse(f"the params are not JSON (position {getattr(exc, 'pos', 0)})") from exc
+    if not isinstance(params, dict):
+        raise BadUse("the params must be a JSON object")
+    return params
+
+
+def selector_of(by_role: str, title_contains: str, value_contains: str, by_path: str) -> dict[str, Any]:
+    selector: dict[str, Any] = {"byRole": by_role, "titleContains": title_contains, "valueContains": value_contains}
+    if by_path:
+        try:
+            selector["byPath"] = [int(part) for part in by_path.split(",")]
+        except ValueError as exc:
+            raise BadUse(f"--by-path {by_path} is no list of numbers such as 0,2,1") from exc
+    return {name: value for name, value in selector.items() if value != ""}
+
+
+def needed(selector: dict[str, Any]) -> dict[str, Any]:
+    if not selector:
+        raise BadUse("name the element: --by-role, --title-contains, --value-contains or --by-path")
+    return selector
+
+
+def target_of(selector: dict[str, Any], *, pick_best: bool) -> dict[str, Any]:
+    return {"selector": selector, **({"pick": "best"} if pick_best else {})}
+
+
+def route_of(app: str) -> dict[str, Any]:
+    return {"route": {"app": {"bundleId": app}}} if app else {}
+
+
+def _harmless(text: str) -> str:
+    """Write characters that could steer the terminal as JSON escapes: the value stays what it was."""
+    if inert_text(text) == text:
+        return text
+    return "".join(char if char == "\n" or inert_text(char) == char else json.dumps(char)[1:-1] for char in text)

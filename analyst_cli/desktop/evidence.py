@@ -1,0 +1,131 @@
+"""What one execution leaves behind: a folder of its own in the workspace, and a line in the index (§5.4 to §5.7).
+
+Every file is created anew (never over another) and appears complete: it is written under a hidden name first. Lines are one write each, so the files
+can be read after a crash at any moment. All functions block; the host calls them in its evidence thread.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from analyst_cli.desktop.hashchain import ChainedLines
+from analyst_cli.desktop.workspace import Workspace, make_folders
+
+__all__ = ["Execution", "iso_time"]
+
+
+def iso_time(epoch_s: float) -> str:
+    """Return a time as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Execution:
+    """The evidence folder of one request, open from its `start` event to its index line."""
+
+    def __init__(
+        self, workspace: Workspace, execution_id: str, method: str, request_id: str, wall: Callable[[], float]
+    ) -> None:
+        """Create the folder. Raises DesktopProblem WORKSPACE_FORBIDDEN for links on the way, OSError for what the disk says."""
+        self.id = execution_id
+        self.method = method
+        self.request_id = request_id
+        self._wall = wall
+        self.started_at = wall()
+        day = datetime.fromtimestamp(self.started_at, UTC).strftime("%Y-%m-%d")
+        self.relative_dir = f"artifacts/desktop/{day}/{execution_id}"
+        self.dir = f"{workspace.real}/{self.relative_dir}"
+        with make_folders(workspace.fd, "artifacts", "desktop") as parent:
+            self._index_fd = os.open(
+                "index.ndjson",
+                os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+                dir_fd=parent,
+            )
+            try:
+                with make_folders(parent, day) as day_fd:
+                    os.mkdir(execution_id, 0o700, dir_fd=day_fd)
+                    self._fd = os.open(
+                        execution_id, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=day_fd
+                    )
+            except BaseException:
+                os.close(self._index_fd)
+                raise
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._events_fd = os.open("events.ndjson", flags, 0o600, dir_fd=self._fd)
+        except BaseException:
+            os.close(self._index_fd)
+            os.close(self._fd)
+            raise
+        self._events = ChainedLines(self._events_fd)
+        self.files: list[str] = []
+
+    def event(self, kind: str, **members: Any) -> None:
+        """Append an event; the line is on its way to the disk when this returns."""
+        base = {"type": kind, "timestamp": iso_time(self._wall()), "executionId": self.id, "method": self.method}
+        self._events.append({**base, **members})
+
+    def write(self, name: str, content: bytes) -> None:
+        """Create a file with its whole content. Raises OSError, FileExistsError among them."""
+        if name in self.files:
+            raise FileExistsError(name)
+        hidden = f".{name}.part"
+        fd = os.open(
+            hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._fd
+        )
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+            os.rename(hidden, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        except BaseException:
+            os.unlink(hidden, dir_fd=self._fd)
+            raise
+        self.files.append(name)
+
+    def write_json(self, name: str, members: Any) -> None:
+        """Create a JSON file."""
+        self.write(name, msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n")
+
+    def finish(
+        self, *, result: dict[str, Any] | None, error: dict[str, Any] | None, facts: dict[str, Any], peer_digest: str
+    ) -> None:
+        """Write `result.json`, the one terminal event and the index line, in this order."""
+        duration_ms = round((self._wall() - self.started_at) * 1000)
+        outcome = {"result": result} if error is None else {"error": error}
+        base = {"executionId": self.id, "requestId": self.request_id, "method": self.method, "ok": error is None}
+        self.write_json("result.json", {**base, "durationMs": duration_ms, **outcome, **facts})
+        if error is None:
+            self.event("desktop.stop", result=result, **facts)
+        else:
+            self.event("desktop.error", error=error, **facts)
+        line = {
+            "ts": iso_time(self._wall()),
+            **base,
+            "errorCode": None if error is None else error["code"],
+            "evidenceDir": self.relative_dir,
+            "eventsPath": "events.ndjson",
+            "durationMs": duration_ms,
+            "peerDigest": peer_digest,
+            "lastHash": self._events.last_hash,
+        }
+        self._index(msgspec.json.encode(line) + b"\n")
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for fd in (self._events_fd, self._fd, self._index_fd):
+            os.close(fd)
+
+    def _index(self, line: bytes) -> None:
+        fcntl.flock(self._index_fd, fcntl.LOCK_EX)
+        try:
+            size = os.fstat(self._index_fd).st_size
+            torn = (
+                size > 0 and os.pread(self._index_fd, 1, size - 1) != b"\n"
+            )  # a host was killed in the middle of a line
+            os.write(self._index_fd, (b"\n" if torn else b"") + line)
+        finally:
+            fcntl.flock(self._index_fd, fcntl.LOCK_UN)
