@@ -62,7 +62,7 @@ class FailureThrottle:
 
     def allows(self, key: str, now: float) -> bool:
         """Tell whether this address may try again."""
-        return self._level(key, now) < FREE_FAILURES
+        return self._level(key, now) <= FREE_FAILURES - 1
 
     def failed(self, key: str, now: float) -> None:
         """Count one failure."""

@@ -162,7 +162,8 @@ class _Listener(WSListener):
     # The outlet of the connection
 
     def send(self, text: bytes) -> None:
-        if self._transport is not None:
+        # A transport that was reset is closing before we are told; asyncio logs a warning for every write to it.
+        if self._transport is not None and not self._transport.underlying_transport.is_closing():
             self._transport.send(WSMsgType.TEXT, text)
 
     def close(self, code: int, reason: str) -> None:

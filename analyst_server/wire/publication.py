@@ -40,6 +40,7 @@ MAX_TAGS, MAX_TAG_CHARS = 20, 64  # a line of tags in a list
 MAX_SHORT_CHARS = 256  # script names, grouping keys, series names
 MAX_URL_CHARS = 2_048  # what every browser takes
 MAX_ALT_CHARS = 1_000  # a sentence, generously
+MAX_DATA_DEPTH = 20  # far below the recursion limit of any reader
 
 USER_NAME_RULE = "1 to 128 letters, digits or . _ @ + -, the first a letter, digit or _"
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}", re.ASCII)
@@ -184,6 +185,8 @@ def _check_limits(each: Submission) -> None:
     if each.tags:
         _at_most("tags", len(each.tags), MAX_TAGS, "tags")
         _at_most("tags", max(map(len, each.tags)), MAX_TAG_CHARS, "characters in one")
+    if each.data is not None and not _within_depth(each.data, MAX_DATA_DEPTH):
+        raise RequestRefused(f"notification: data is nested deeper than {MAX_DATA_DEPTH} levels")
     if each.chart is not None:
         _check_chart(each.chart)
 
@@ -198,6 +201,11 @@ def _check_chart(chart: Chart) -> None:
         raise RequestRefused(f"notification: the chart has {len(chart.x)} values of x for {max(lengths)} points")
     if chart.mark is not None and not 0 <= chart.mark < max(lengths):
         raise RequestRefused(f"notification: the chart's mark {chart.mark} is no index of its {max(lengths)} points")
+
+
+def _within_depth(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_within_depth(each, levels - 1) for each in inner if isinstance(each, dict | list))
 
 
 def _at_most(name: str, size: int, limit: int, unit: str = "characters") -> None:

@@ -1,0 +1,110 @@
+"""R9: a client that stops reading is closed with 4409 within its bound, nobody else notices, and it comes back by cursor."""
+
+import asyncio
+import json
+import socket
+import time
+
+from analyst_server.gateway.connection import MAX_QUEUED_BYTES, MAX_QUEUED_EVENTS
+from analyst_server.inbox.log import NotificationDraft, User
+from tests.support.gateway_world import RawClient, World, until
+
+BIG = "x" * 12_000  # a message of this size fills the buffers of kernel and socket within a few hundred
+
+
+async def stalled(world: World) -> RawClient:
+    """Sign in on a connection with a small receive buffer, and read no more."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", world.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    raw = RawClient(reader, writer)
+    raw.send(json.dumps({"type": "auth", "token": world.token(), "protocol": 2, "device": "slow"}).encode())
+    while json.loads((await raw.frame())[1])["type"] != "replay_done":
+        pass
+    return raw
+
+
+async def test_a_queue_beyond_its_bytes_ends_the_connection_and_frees_the_memory(world: World) -> None:
+    raw = await stalled(world)
+    fast, _ = await world.client(device="fast")
+    peak = 0
+    sent = 0
+    while world.hub.connections_of("petr") == 2:
+        sent += 1
+        await world.hub.log.append(_draft(sent, BIG))
+        peak = max(peak, world.hub.queued_bytes)
+        assert (await fast.hear())["id"] == f"n{sent}"
+        assert sent < 2_000
+    assert 0 < peak <= MAX_QUEUED_BYTES + 2 * len(BIG)
+    assert world.hub.queued_bytes == 0
+    assert world.hub.metrics.slow_closes == 1
+    seqs = []
+    while True:  # when it reads again: a prefix without a gap, then the reason
+        opcode, payload = await raw.frame()
+        if opcode == 8:
+            break
+        seqs.append(json.loads(payload)["seq"])
+    assert int.from_bytes(payload[:2]) == 4409
+    assert seqs == list(range(1, len(seqs) + 1))
+    await raw.close()
+    back, heard = await world.client(device="slow", since={"epoch": world.hub.log.epoch, "seq": seqs[-1]})
+    assert [each["seq"] for each in heard[1:-1]] == list(range(seqs[-1] + 1, sent + 1))
+    await back.close()
+
+
+async def test_a_queue_beyond_its_events_ends_the_connection(world: World) -> None:
+    raw = await stalled(world)
+    connection = next(iter(world.hub._connections))
+    connection.writable(yes=False)  # as the socket says when its buffer is full
+    for n in range(MAX_QUEUED_EVENTS):
+        await world.hub.log.append(_draft(n))
+    assert world.hub.connections_of("petr") == 1
+    await world.hub.log.append(_draft(MAX_QUEUED_EVENTS))
+    assert world.hub.connections_of("petr") == 0
+    assert await raw.close_code() == 4409
+    await raw.close()
+
+
+async def test_who_reads_again_in_time_gets_everything_in_order(world: World) -> None:
+    client, _ = await world.client()
+    connection = next(iter(world.hub._connections))
+    connection.writable(yes=False)
+    for n in range(MAX_QUEUED_EVENTS):
+        await world.hub.log.append(_draft(n))
+    connection.writable(yes=True)
+    assert [(await client.hear())["id"] for _ in range(MAX_QUEUED_EVENTS)] == [
+        f"n{n}" for n in range(MAX_QUEUED_EVENTS)
+    ]
+    assert world.hub.queued_bytes == 0
+
+
+async def test_the_publisher_does_not_wait_for_a_stalled_reader(world: World) -> None:
+    raw = await stalled(world)
+    took = []
+    for n in range(200):
+        started = time.perf_counter()
+        await world.hub.log.append(_draft(n, BIG))
+        took.append(time.perf_counter() - started)
+    assert sorted(took)[-2] < 0.1
+    raw.writer.transport.abort()
+    await until(lambda: world.hub.open_connections == 0)
+
+
+async def test_a_replay_waits_for_its_reader_and_does_not_count_as_slow(world: World) -> None:
+    for n in range(300):
+        await world.hub.log.append(_draft(n, BIG))  # 3.6 MB, more than the bound of a queue
+    _, heard = await world.client(since={"epoch": world.hub.log.epoch, "seq": 0})
+    assert len(heard) == 302
+    assert world.hub.metrics.slow_closes == 0
+
+
+def _draft(n: int, message: str = "m") -> NotificationDraft:
+    body = json.dumps({"id": f"n{n}", "title": "t", "message": message, "timestamp": "2026-01-30T10:00:00Z"}).encode()
+    return NotificationDraft(User("petr"), f"n{n}", body)
