@@ -10,7 +10,7 @@ from analyst_server.wire.messages import Chart, Series
 __all__ = ["chart_svg"]
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 14, 30
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 34, 30
 _PLOT_W, _PLOT_H = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 
@@ -36,7 +36,7 @@ def chart_svg(chart: Chart) -> str:
         return ""
     points = max(len(series.y) for series in chart.series)
     scale = _Scale(points, *_range(numbers, from_zero=chart.kind == "bar"))
-    drawn = [*_grid(scale), *_x_labels(chart.x, scale)]
+    drawn = [*_legend(chart), *_grid(scale), *_x_labels(chart.x, scale)]
     for index, series in enumerate(chart.series):
         drawn += _bars(series, scale, index, len(chart.series)) if chart.kind == "bar" else _line(series, scale, index)
     if chart.mark is not None and 0 <= chart.mark < points:
@@ -45,6 +45,22 @@ def chart_svg(chart: Chart) -> str:
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true" focusable="false">{"".join(drawn)}</svg>'
     )
+
+
+def _legend(chart: Chart) -> list[str]:
+    """Name the series; lines differ by their dashes as well as by colour."""
+    named = [(index, series.name) for index, series in enumerate(chart.series) if series.name]
+    width = _PLOT_W / max(1, len(named))
+    drawn = []
+    for place, (index, name) in enumerate(named):
+        x = LEFT + width * place
+        swatch = (
+            f'<rect class="bar s{index}" x="{x:.1f}" y="6" width="14" height="10"/>'
+            if chart.kind == "bar"
+            else f'<polyline class="series s{index}" points="{x:.1f},11 {x + 28:.1f},11"/>'
+        )
+        drawn += [swatch, f'<text x="{x + 34:.1f}" y="16">{escape(inert_line(name)[: int(width / 9)])}</text>']
+    return drawn
 
 
 def _range(numbers: Sequence[float], *, from_zero: bool) -> tuple[float, float]:
