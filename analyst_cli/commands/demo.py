@@ -104,7 +104,7 @@ def _gateway(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     output.note("Starting the gateway…")
     process = subprocess.Popen(
         [*_PROGRAM, "gateway", "serve", "--port", "0", "--portal-port", "0"],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         reaching = {**environment, "ANALYST_SERVER": _portal_address(process)}
@@ -127,8 +127,8 @@ def _portal_address(process: subprocess.Popen[str]) -> str:
     ready = threading.Event()
 
     def read() -> None:
-        assert process.stderr is not None  # noqa: S101 - it is a pipe, see above
-        with process.stderr as lines:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe, see above
+        with process.stdout as lines:
             for line in lines:
                 if len(said) < 50:
                     said.append(line)

@@ -120,7 +120,10 @@ class Publisher:
     async def _stored_image(self, path: str) -> str:
         if self._add_image is None:
             raise RequestRefused("this gateway keeps no images", "send the notification without image_path")
-        return await self._add_image(path)
+        try:
+            return await self._add_image(path)
+        except RequestRefused as exc:  # of several dispatches a caller can tell which one it was
+            raise type(exc)(f"{exc.problem} ({path[:200]!r})", exc.way_out) from exc
 
     def _check_load(self, users: tuple[str, ...]) -> None:
         if self.waiting + len(users) > MAX_WAITING:
