@@ -39,9 +39,9 @@ class Revocations:
             return "the device was revoked"
         if principal.token_id in self.revoked_tokens:
             return "the token was revoked"
-        not_before = self.not_before.get(principal.username, 0.0)
+        not_before = self.not_before.get(principal.username)
         # Tokens tell their time in whole seconds, so one of the same second is told apart by its device.
-        if principal.issued_at <= not_before and principal.device not in self.new_devices:
+        if not_before is not None and principal.issued_at <= not_before and principal.device not in self.new_devices:
             return "signed out everywhere"
         return ""
 
