@@ -101,6 +101,9 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
             limits=_limits(settings.gateway),
         )
         publisher = Publisher(hub, add_image=images.put_file, user_rate=settings.gateway.user_rate)
+        files = stack.enter_context(
+            contextlib.ExitStack()
+        )  # closed after the background tasks that use them have ended
         start = await stack.enter_async_context(_background())
         await _begun(start, hub.run)
         start(keep_up(log, images, _retention(settings)))
@@ -109,7 +112,9 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
         ports = PortalPorts(
             authentication, log, images, hub.close_where, lambda body: publisher.publish(body, local=False)
         )
-        running.portal_url = await open_portal_listener(stack, start, settings, data_dir, ports, ws_port=ws_port)
+        running.portal_url = await open_portal_listener(
+            stack, start, settings, data_dir, ports, files=files, ws_port=ws_port
+        )
         gate.allow_origins(portal_origins(running.portal_url))
         yield running
 

@@ -48,9 +48,13 @@ async def open_portal_listener(
     data_dir: Path,
     ports: PortalPorts,
     *,
+    files: contextlib.ExitStack,
     ws_port: int,
 ) -> str | None:
-    """Serve the portal until the stack unwinds; return its URL, None if it is switched off. Raises `ConfigProblem`, `ListenProblem`."""
+    """Serve the portal until the stack unwinds; return its URL, None if it is switched off. Raises `ConfigProblem`, `ListenProblem`.
+
+    `files` unwinds when the tasks that were started have ended.
+    """
     own = portal_settings(settings, data_dir, ws_port=ws_port)
     if settings.portal.enabled:
         for warning in portal_part.checked(own, host=settings.portal.host):
@@ -63,7 +67,7 @@ async def open_portal_listener(
         ports.close_where,
         dispatch=_dispatch(ports.publish),
     )
-    stack.callback(portal.close)
+    files.callback(portal.close)
     start(portal.watch())  # revocations close sockets without a portal, too
     if not settings.portal.enabled:
         return None
