@@ -5,6 +5,7 @@ variables and the checks follow from that (`config_sources.py`). A key that no p
 """
 
 import dataclasses
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,4 +177,7 @@ def setting_rows() -> Iterator[SettingRow]:
 
 def is_loopback(host: str) -> bool:
     """Tell whether an address to listen on is reached from this machine alone."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -189,7 +189,7 @@ def _to_float(value: Any) -> float:
 
 
 def _to_bool(value: Any) -> bool:
-    return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
+    return value if isinstance(value, bool) else _BOOLEANS[_to_text(value).lower()]
 
 
 def _to_text(value: Any) -> str:

@@ -151,11 +151,9 @@ class HttpConnection(asyncio.Protocol):
             return  # lingering: the caller may finish its sentence
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "Upgrade is not supported here")
         except httptools.HttpParserCallbackError as exc:
             self._refuse(*_refusal_of(exc))
-        except httptools.HttpParserError as exc:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._refuse(400, f"Bad request: {exc}")
         if self._in_head and not self._refused:
             self._head_bytes += len(data)
@@ -177,6 +175,10 @@ class HttpConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._parser.should_upgrade():  # else the parser would take the request for complete and stop
+            raise _Refusal(400, "Bad request: nothing to upgrade to here")
+        if self._parser.get_http_version() not in ("1.0", "1.1"):
+            raise _Refusal(400, "Bad request: not HTTP/1.1")
         if (problem := _framing_problem(self._headers)) is not None:
             raise _Refusal(400, f"Bad request: {problem}")
         for name, value in self._headers:

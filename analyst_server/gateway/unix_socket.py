@@ -28,12 +28,12 @@ class BoundSocket:
 
     socket: socket.socket
     path: Path
-    inode: int
+    identity: tuple[int, int]  # inode and time of making: an inode alone is given out again
 
     def remove_file(self) -> None:
         """Remove the file if it is still ours: a gateway that was started meanwhile may have replaced it."""
         with contextlib.suppress(OSError):
-            if self.path.lstat().st_ino == self.inode:
+            if _identity(self.path) == self.identity:
                 self.path.unlink()
 
 
@@ -53,10 +53,15 @@ def bind_unix_socket(path: Path) -> BoundSocket:
             if replaced is not None:
                 with contextlib.suppress(PermissionError):  # only root may give a file away
                     os.chown(path, replaced.st_uid, replaced.st_gid, follow_symlinks=False)
-            return BoundSocket(bound, path, path.lstat().st_ino)
+            return BoundSocket(bound, path, _identity(path))
         except BaseException:
             bound.close()
             raise
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _clear_way(path: Path) -> os.stat_result | None:

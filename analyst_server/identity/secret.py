@@ -117,8 +117,8 @@ def _make(file: Path) -> bool:
     """Write a new secret; return False if another process was faster."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mode 0600
+        fresh = Path(name)
         with os.fdopen(descriptor, "w", encoding="ascii") as stream:
             stream.write(new_secret() + "\n")
             stream.flush()
