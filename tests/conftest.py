@@ -47,9 +47,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _present(component: str) -> bool:
-    """Tell whether a component is here: `python:NAME` an importable module, `root` the right to be root, else a program of that name."""
+    """Tell whether a component is here.
+
+    `python:NAME` is an importable module, `system-python:NAME` one of Debian's own Python, `root` the right to be root, anything else a
+    program of that name.
+    """
     if component == "root":
         return os.geteuid() == 0
     if component.startswith("python:"):
         return importlib.util.find_spec(component.removeprefix("python:")) is not None
+    if component.startswith("system-python:"):
+        return Path("/usr/lib/python3/dist-packages", component.removeprefix("system-python:")).exists()
     return shutil.which(component) is not None or Path("/usr/libexec", component).exists()

@@ -22,8 +22,8 @@ HANG_S = 2.5
 def main() -> None:
     arguments = _arguments()
     log = Log(arguments.log)
-    GLib.set_prgname(arguments.name)
-    Gdk.set_program_class(arguments.name)
+    GLib.set_prgname(arguments.app_id)
+    Gdk.set_program_class(arguments.app_id)
     window = Gtk.Window(title=arguments.title)
     window.set_default_size(arguments.width, arguments.height)
     window.connect("destroy", Gtk.main_quit)
@@ -50,7 +50,12 @@ class Log:
         self.file.write(json.dumps({"event": event, **facts}, ensure_ascii=False) + "\n")
 
     def key(self, kind: str, event: Gdk.EventKey) -> bool:
-        self.write(kind, key=Gdk.keyval_name(event.keyval), state=int(event.state))
+        self.write(
+            kind,
+            key=Gdk.keyval_name(event.keyval),
+            text=chr(Gdk.keyval_to_unicode(event.keyval)),
+            state=int(event.state),
+        )
         return False
 
 
@@ -58,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--log", required=True)
     parser.add_argument("--title", default="Bridge Test")
-    parser.add_argument("--name", default="bridge-test")
+    parser.add_argument("--app-id", default="bridge-test")
     parser.add_argument("--width", type=int, default=900)
     parser.add_argument("--height", type=int, default=600)
     parser.add_argument("--grid", type=int, default=0)
@@ -97,7 +102,7 @@ def _buttons(log: Log, window: Gtk.Window) -> Gtk.Widget:
     def add_later(_button: Gtk.Button) -> None:
         def add() -> bool:
             late = Gtk.Button(label="Late")
-            row.pack_start(late, False, False, 0)
+            row.add(late)  # pack_start would add it without an accessibility event
             late.show()
             log.write("added")
             return False
@@ -152,7 +157,7 @@ def _fields(log: Log) -> list[Gtk.Widget]:
     entry.connect("activate", lambda _field: log.write("entered"))
     secret = Gtk.Entry(visibility=False, input_purpose=Gtk.InputPurpose.PASSWORD)
     secret.get_accessible().set_name("password entry")
-    secret.connect("changed", lambda field: log.write("secret", length=len(field.get_text())))
+    secret.connect("changed", lambda field: log.write("secret", text=field.get_text()))
     # Takes keys but refuses to be set through the accessibility interface: text arrives here by typing only.
     keys = Gtk.DrawingArea(can_focus=True)
     keys.set_size_request(-1, 24)

@@ -41,7 +41,7 @@ from analyst_cli.desktop.backends.linux.overlay import Overlay
 from analyst_cli.desktop.backends.linux.pressing import bring_up, chord, focus, press
 from analyst_cli.desktop.backends.linux.screenshot import Camera
 from analyst_cli.desktop.backends.linux.typing_text import TypingTools, type_text
-from analyst_cli.desktop.backends.linux.watching import watch_events
+from analyst_cli.desktop.backends.linux.watching import Events
 from analyst_cli.desktop.backends.linux.windows import has_window_manager
 from analyst_cli.desktop.backends.linux.x_display import XDisplay, is_wayland
 from analyst_cli.desktop.elements import Permission, Snapshot
@@ -67,13 +67,13 @@ class LinuxBackend:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._bus = AccessibilityBus(environ)
-        self._applications = Applications(self._bus)
+        applications = Applications(self._bus)
         self._display = XDisplay(environ)
         self._camera = Camera(environ)
         self._keyboard = Keyboard(environ)
         self._clipboard = Clipboard(environ)
         self._overlay = Overlay(self._display)
-        self._desk = Desk(self._bus, self._applications, self._display)
+        self._desk = Desk(self._bus, applications, self._display, Events(self._bus, applications))
         self._known: dict[str, Any] = {}  # the last answer of each part, for when it is too busy to give one in time
 
     async def probe(self) -> Situation:
@@ -154,7 +154,7 @@ class LinuxBackend:
 
     def watch(self, pid: int | None) -> AbstractAsyncContextManager[Watch]:
         """Listen for changes."""
-        return watch_events(self._bus, self._applications, pid)
+        return self._desk.events.watch(pid)
 
     def release_keys(self) -> None:
         """Release what is held."""

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbus_fast import Message
 
@@ -13,8 +13,10 @@ from analyst_cli.desktop.backends.linux.accessible import ACCESSIBLE, TEXT, VALU
 from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.roles import CHECKABLE_ROLES, State
 from analyst_cli.desktop.backends.linux.target import Target
-from analyst_cli.desktop.backends.linux.watching import EventWatch, watch_events
 from analyst_cli.desktop.backends.linux.windows import client_windows
+
+if TYPE_CHECKING:
+    from analyst_cli.desktop.backends.linux.watching import EventWatch
 
 __all__ = ["Observer", "observed"]
 
@@ -106,6 +108,6 @@ class Observer:
 async def observed(desk: Desk, pid: int | None, target: Target | None) -> AsyncIterator[Observer]:
     """Observe a program while the context is open; call `start` right before the action."""
     observer = Observer(desk, pid, target)
-    async with watch_events(desk.bus, desk.applications, pid, observer.is_change) as watch:
+    async with desk.events.watch(pid, observer.is_change) as watch:
         observer.watch = watch
         yield observer

@@ -39,14 +39,14 @@ class Keyboard:
         return _read_keymap(display)
 
     def install(self, display: Any, keymap: Keymap, added: dict[int, int]) -> None:
-        """Put characters on spare keycodes: one request for the whole table."""
+        """Put characters on spare keycodes, all in one request."""
         root_of(display).change_property(atom(display, LEFTOVER), Xatom.CARDINAL, 32, [os.getpid(), *added])
-        display.change_keyboard_mapping(keymap.first_keycode, keymap.table(added))
+        display.change_keyboard_mapping(*keymap.change(added))
         display.sync()
 
-    def restore(self, display: Any, keymap: Keymap) -> None:
-        """Put the table back as it was read."""
-        display.change_keyboard_mapping(keymap.first_keycode, keymap.table({}))
+    def restore(self, display: Any, keymap: Keymap, added: dict[int, int]) -> None:
+        """Take all of these characters away again."""
+        display.change_keyboard_mapping(*keymap.change(added, undo=True))
         root_of(display).delete_property(atom(display, LEFTOVER))
         display.sync()
 
@@ -55,9 +55,10 @@ class Keyboard:
         if not left or left[0] == os.getpid() or Path(f"/proc/{left[0]}").exists():
             return
         keymap = _read_keymap(display)
-        rows = [() if keymap.first_keycode + index in left[1:] else row for index, row in enumerate(keymap.rows)]
-        width = len(keymap.rows[0])
-        display.change_keyboard_mapping(keymap.first_keycode, [row or (X.NoSymbol,) * width for row in rows])
+        empty = (X.NoSymbol,) * len(keymap.rows[0])
+        for keycode in left[1:]:
+            keymap.rows[keycode - keymap.first_keycode] = empty
+        display.change_keyboard_mapping(*keymap.change(dict.fromkeys(left[1:], X.NoSymbol), undo=True))
         for keycode in _pressed(display):
             xtest.fake_input(display, X.KeyRelease, keycode)
         root_of(display).delete_property(atom(display, LEFTOVER))

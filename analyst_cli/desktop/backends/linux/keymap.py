@@ -77,7 +77,8 @@ class Keymap:
     def __init__(self, first_keycode: int, rows: Sequence[Sequence[int]], *, group: int = 0) -> None:
         self.first_keycode = first_keycode
         self.rows = [tuple(row) for row in rows]
-        self.spare = [first_keycode + index for index, row in enumerate(self.rows) if not any(row)]
+        # From the top: a change covers the keys in between, which are then keys without characters.
+        self.spare = [first_keycode + index for index, row in enumerate(self.rows) if not any(row)][::-1]
         self._strokes: dict[int, Stroke] = {}
         for index, row in enumerate(self.rows):
             self._learn(first_keycode + index, row)
@@ -128,9 +129,14 @@ class Keymap:
             strokes.append(Stroke(code, shifted=False) if code is not None else self._typable[keysym])
         return Segment(text, tuple(strokes), {code: keysym for keysym, code in added.items()})
 
-    def table(self, added: dict[int, int]) -> list[tuple[int, ...]]:
-        """Give the whole table with the added characters, on every level and group of their keycode."""
-        rows = list(self.rows)
-        for keycode, keysym in added.items():
-            rows[keycode - self.first_keycode] = (keysym,) * len(rows[0])
-        return rows
+    def change(self, added: dict[int, int], *, undo: bool = False) -> tuple[int, list[tuple[int, ...]]]:
+        """Give the first keycode and the rows of one request that installs the added characters, or takes them away.
+
+        A character stands on every level and group of its keycode.
+        """
+        first, last = min(added), max(added)
+        rows = self.rows[first - self.first_keycode : last - self.first_keycode + 1]
+        if not undo:
+            for keycode, keysym in added.items():
+                rows[keycode - first] = (keysym,) * len(rows[0])
+        return first, rows

@@ -183,7 +183,7 @@ async def _type(
     shift = keymap.named("shift")
     shift_code = shift.keycode if shift else 0
     caps = keymap.caps_lock if await display.run(caps_lock_is_on) else None
-    changed = False
+    changed: dict[int, int] = {}
     typed = ""
     arrived: bool | None = None
     try:
@@ -192,7 +192,7 @@ async def _type(
         for segment in segments:
             control.check()
             if segment.added:
-                changed = True
+                changed |= segment.added
                 await display.run(keyboard.install, keymap, segment.added)
                 await _sleep(SETTLE_S, control)
             await _strike(tools, segment.strokes, shift_code, control)
@@ -204,7 +204,7 @@ async def _type(
             if arrived is None and changed:
                 await _sleep(BLIND_SETTLE_S, control)
     finally:
-        undo = _restore(tools, keymap, caps, shift_code, changed=changed, settle_s=0.0 if arrived else SETTLE_S)
+        undo = _restore(tools, keymap, changed, caps, shift_code, settle_s=0.0 if arrived else SETTLE_S)
         await asyncio.shield(undo)
     return _outcome("keys", field, arrived)
 
@@ -216,11 +216,17 @@ async def _strike(tools: TypingTools, strokes: tuple[Stroke, ...], shift_code: i
 
 
 async def _restore(
-    tools: TypingTools, keymap: Keymap, caps: Stroke | None, shift_code: int, *, changed: bool, settle_s: float
+    tools: TypingTools,
+    keymap: Keymap,
+    changed: dict[int, int],
+    caps: Stroke | None,
+    shift_code: int,
+    *,
+    settle_s: float,
 ) -> None:
     if changed:
         await asyncio.sleep(settle_s)  # what was sent before an abort must not turn into other characters
-        await tools.desk.display.run(tools.keyboard.restore, keymap)
+        await tools.desk.display.run(tools.keyboard.restore, keymap, changed)
     if caps is not None:
         await tools.desk.display.run(tools.keyboard.strike, [caps], shift_code)
 

@@ -10,10 +10,9 @@ from analyst_cli.desktop.backends.base import BackendError
 from analyst_cli.desktop.backends.linux.accessibility_bus import AccessibilityBus, Call, CallFailed, CallTimedOut
 from analyst_cli.desktop.backends.linux.applications import Applications
 
-__all__ = ["EventWatch", "watch_events"]
+__all__ = ["EventWatch", "Events"]
 
-REGISTRY = "org.a11y.atspi.Registry"
-REGISTRY_PATH = "/org/a11y/atspi/registry"
+REGISTRY = ("org.a11y.atspi.Registry", "/org/a11y/atspi/registry", "org.a11y.atspi.Registry")
 EVENTS = (
     "object:state-changed",
     "object:children-changed",
@@ -25,6 +24,7 @@ EVENTS = (
     "window:activate",
 )
 INTERFACES = ("org.a11y.atspi.Event.Object", "org.a11y.atspi.Event.Window")
+RULES = tuple(f"type='signal',interface='{interface}'" for interface in INTERFACES)
 BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 
@@ -49,51 +49,57 @@ class EventWatch:
         self._arrived.set()
 
 
-@contextlib.asynccontextmanager
-async def watch_events(
-    bus: AccessibilityBus,
-    applications: Applications,
-    pid: int | None,
-    wanted: Callable[[Message], bool] = lambda _message: True,
-) -> AsyncIterator[EventWatch]:
-    """Listen to the programs of a process (None: to all) while the context is open.
+class Events:
+    """The one registration for all watches: the registry knows a client once, so the last watch takes it back."""
 
-    Without an accessibility bus the watch is never woken: the waiter's own polling goes on.
-    """
-    watch = EventWatch()
-    try:
-        await bus.connect()
-        names = None if pid is None else frozenset(await applications.of_process(pid))
-    except (BackendError, CallTimedOut):
-        yield watch
-        return
+    def __init__(self, bus: AccessibilityBus, applications: Applications) -> None:
+        self._bus = bus
+        self._applications = applications
+        self._watches = 0
+        self._registering = asyncio.Lock()
 
-    def on_signal(message: Message) -> None:
-        if message.interface in INTERFACES and (names is None or message.sender in names) and wanted(message):
-            watch.notify()
+    @contextlib.asynccontextmanager
+    async def watch(
+        self, pid: int | None, wanted: Callable[[Message], bool] = lambda _message: True
+    ) -> AsyncIterator[EventWatch]:
+        """Listen to the programs of a process (None: to all) while the context is open.
 
-    rules = [
-        f"type='signal',interface='{interface}'" + (f",sender='{name}'" if name else "")
-        for interface in INTERFACES
-        for name in (names or (None,))
-    ]
-    end = bus.on_signal(on_signal)
-    try:
-        await _tell(bus, "AddMatch", "RegisterEvent", rules)
-        yield watch
-    finally:
-        end()
-        if bus.connected:
-            await asyncio.shield(_tell(bus, "RemoveMatch", "DeregisterEvent", rules))
+        Without an accessibility bus the watch is never woken: the waiter's own polling goes on.
+        """
+        watch = EventWatch()
+        try:
+            await self._bus.connect()
+            names = None if pid is None else frozenset(await self._applications.of_process(pid))
+        except (BackendError, CallTimedOut):
+            yield watch
+            return
 
+        def on_signal(message: Message) -> None:
+            if message.interface in INTERFACES and (names is None or message.sender in names) and wanted(message):
+                watch.notify()
 
-async def _tell(bus: AccessibilityBus, match: str, register: str, rules: list[str]) -> None:
-    """Tell the bus which signals to pass on, then the registry which events programs are to send: in this order none is lost."""
-    matches = [Call(*BUS, match, "s", (rule,)) for rule in rules]
-    if register == "RegisterEvent":
-        events = [Call(REGISTRY, REGISTRY_PATH, REGISTRY, register, "sass", (event, [], "")) for event in EVENTS]
-    else:
-        events = [Call(REGISTRY, REGISTRY_PATH, REGISTRY, register, "s", (event,)) for event in EVENTS]
-    with contextlib.suppress(BackendError, CallFailed, CallTimedOut):  # then nobody is woken, and polling goes on
-        await bus.ask_all(matches)
-        await bus.ask_all(events)
+        end = self._bus.on_signal(on_signal)
+        try:
+            await self._count(1)
+            yield watch
+        finally:
+            end()
+            await asyncio.shield(self._count(-1))
+
+    async def _count(self, change: int) -> None:
+        async with self._registering:
+            before, self._watches = self._watches, self._watches + change
+            if not self._bus.connected or (before > 0) == (self._watches > 0):
+                return
+            with contextlib.suppress(
+                BackendError, CallFailed, CallTimedOut
+            ):  # then nobody is woken, and polling goes on
+                if change > 0:
+                    # The bus before the programs: in this order no event is lost.
+                    await self._bus.ask_all(Call(*BUS, "AddMatch", "s", (rule,)) for rule in RULES)
+                    await self._bus.ask_all(
+                        Call(*REGISTRY, "RegisterEvent", "sass", (event, [], "")) for event in EVENTS
+                    )
+                else:
+                    await self._bus.ask_all(Call(*REGISTRY, "DeregisterEvent", "s", (event,)) for event in EVENTS)
+                    await self._bus.ask_all(Call(*BUS, "RemoveMatch", "s", (rule,)) for rule in RULES)

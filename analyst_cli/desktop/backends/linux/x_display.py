@@ -6,6 +6,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -94,11 +95,31 @@ def open_display(environ: Mapping[str, str]) -> Any:
     """Connect; errors of single requests are swallowed from now on unless a request asks for them."""
     name = display_name(environ)
     try:
+        _require_server(name)
         display = Display(name)
     except (DisplayError, ConnectionClosedError, OSError) as exc:
         raise PermissionMissing(Permission.SCREEN_RECORDING, f"no X server answers at {name}; {NO_DISPLAY}") from exc
     display.set_error_handler(_ignore)
     return display
+
+
+def _require_server(name: str) -> None:
+    """Try the local socket first: python-xlib goes on to TCP when nobody listens there, and leaves both sockets open."""
+    local = re.fullmatch(r"(?:unix)?:(\d+)(?:\.\d+)?", name)
+    if local is None:
+        return
+    path = f"/tmp/.X11-unix/X{local[1]}"  # noqa: S108 - where every X server has its socket
+    refusal: OSError | None = None
+    for address in (path, f"\0{path}"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(address)
+            except OSError as exc:
+                refusal = exc
+            else:
+                return
+    if refusal is not None:
+        raise refusal
 
 
 def display_name(environ: Mapping[str, str]) -> str:

@@ -1,0 +1,52 @@
+"""Ask the X server itself, over a connection of the test's own: what the backend says about keys and windows is checked against this."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from desktop_stack import DesktopStack
+from Xlib import X, display
+
+from analyst_cli.desktop.elements import Rect
+
+__all__ = ["covered", "held_keys", "keyboard_table", "screen_of"]
+
+
+@contextlib.contextmanager
+def screen_of(stack: DesktopStack) -> Iterator[Any]:
+    """Open the display of a test desktop."""
+    screen = display.Display(stack.environ["DISPLAY"])
+    try:
+        yield screen
+    finally:
+        screen.close()
+
+
+def held_keys(stack: DesktopStack) -> list[int]:
+    """Give the keys that are down."""
+    with screen_of(stack) as screen:
+        return [
+            8 * index + bit for index, byte in enumerate(screen.query_keymap()) for bit in range(8) if byte >> bit & 1
+        ]
+
+
+def keyboard_table(stack: DesktopStack) -> list[tuple[int, ...]]:
+    """Give what every key means in the first two groups; further columns are the server's own copies, whose number changes."""
+    with screen_of(stack) as screen:
+        first, last = screen.display.info.min_keycode, screen.display.info.max_keycode
+        return [tuple(row[:4]) for row in screen.get_keyboard_mapping(first, last - first + 1)]
+
+
+@contextlib.contextmanager
+def covered(stack: DesktopStack, area: Rect) -> Iterator[None]:
+    """Lay a window of another program over an area."""
+    with screen_of(stack) as screen:
+        root = screen.screen().root
+        window = root.create_window(
+            area.x, area.y, area.width, area.height, 0, X.CopyFromParent, background_pixel=0, override_redirect=True
+        )
+        window.map()
+        screen.sync()
+        yield
+        window.destroy()
+        screen.sync()
