@@ -9,7 +9,11 @@ import typer
 from analyst_cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyst_cli.client.target import Target
+    from analyst_cli.config import Value
+    from analyst_cli.tui.charts.detect import Abilities
     from analyst_cli.tui.desk import Desk
 
 __all__ = ["inbox"]
@@ -41,12 +45,12 @@ def inbox(
 
     gc.disable()  # nothing of what starting makes is ever garbage; the program switches it on again after its first picture
     _prepare_environment()
-    from analyst_cli.client.preferences import CHOICES, load_preferences  # noqa: PLC0415
+    from analyst_cli import config  # noqa: PLC0415
 
-    preferences = load_preferences()
-    if theme is not None and theme not in CHOICES["theme"]:
-        raise typer.BadParameter(f"{theme!r} is none of {', '.join(CHOICES['theme'])}", param_hint="--theme")
-    _run(_desk(target), target, offline=offline, theme=theme or preferences.theme)
+    flags = (
+        {} if theme is None else {"inbox.theme": config.parsed(config.setting_named("inbox.theme"), theme, "--theme")}
+    )
+    _run(_desk(target), target, offline=offline, settings=config.load(flags))
 
 
 def _print_list(server: str | None) -> None:
@@ -93,12 +97,12 @@ def _desk(target: "Target") -> "Desk":
     return Desk(inbox_path(account), account)
 
 
-def _run(desk: "Desk", target: "Target", *, offline: bool, theme: str) -> None:
+def _run(desk: "Desk", target: "Target", *, offline: bool, settings: "Mapping[str, Value]") -> None:
     from asyncio import Event  # noqa: PLC0415
     from collections.abc import AsyncIterator  # noqa: PLC0415
 
     from analyst_cli.client.events import ClientEvent  # noqa: PLC0415
-    from analyst_cli.tui.app import InboxApp, TuiSettings  # noqa: PLC0415
+    from analyst_cli.tui.app import InboxApp  # noqa: PLC0415
 
     def connection(nudge: Event) -> AsyncIterator[ClientEvent]:
         from analyst_cli.client.connection import follow  # noqa: PLC0415 - 80 ms after the first row, not before
@@ -106,6 +110,26 @@ def _run(desk: "Desk", target: "Target", *, offline: bool, theme: str) -> None:
         return follow(target, nudge=nudge)
 
     try:
-        InboxApp(desk, follow=None if offline else connection, settings=TuiSettings(theme=theme)).run()
+        app = InboxApp(
+            desk,
+            follow=None if offline else connection,
+            settings=settings,
+            abilities=_abilities(str(settings["inbox.images"])),
+        )
+        app.run()
     finally:
         desk.close()
+
+
+def _abilities(images: str) -> "Abilities | None":
+    from analyst_cli.tui.charts.detect import Abilities, detect  # noqa: PLC0415
+
+    match images:
+        case "off":
+            return None
+        case "auto":
+            return detect()
+        case "kitty" | "sixel":
+            return Abilities(images)
+        case _:
+            return Abilities()

@@ -2,40 +2,38 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from analyst_cli.config import SETTINGS, Value
+from analyst_cli.errors import SettingsProblem
+from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.desk import Desk
-from analyst_cli.tui.messages import LinkChanged, StoreChanged
+from analyst_cli.tui.keys import bound_actions, read_keymap
+from analyst_cli.tui.messages import LinkChanged, Said, StoreChanged
 from analyst_cli.tui.screens.inbox import InboxScreen
 from analyst_cli.tui.themes import THEMES, theme_for
+from analyst_cli.tui.widgets.detail import Detail
+from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import Link
 
 if TYPE_CHECKING:
     from analyst_cli.client.events import ClientEvent
 
-__all__ = ["Follow", "InboxApp", "TuiSettings"]
+__all__ = ["DEFAULTS", "Follow", "InboxApp"]
 
 Follow = Callable[[asyncio.Event], AsyncIterator["ClientEvent"]]
 """Starts a connection; setting the event sends new marks at once."""
 
+DEFAULTS: dict[str, Value] = {setting.key: setting.default for setting in SETTINGS}
+
 _LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
 _TICK_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class TuiSettings:
-    """What a person has set for the inbox."""
-
-    theme: str = "auto"
-    mark_read_when_opened: bool = True
-    keymap: dict[str, str] = field(default_factory=dict)
-    color_fg_bg: str = ""
 
 
 class InboxApp(App[None]):
@@ -51,24 +49,39 @@ class InboxApp(App[None]):
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
     ]
 
-    def __init__(self, desk: Desk, *, follow: Follow | None = None, settings: TuiSettings | None = None) -> None:
-        """`follow` is None when nothing should be received (offline)."""
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        follow: Follow | None = None,
+        settings: Mapping[str, Value] | None = None,
+        abilities: Abilities | None = None,
+    ) -> None:
+        """`follow` is None when nothing should be received (offline); `settings` by key, as `config.load` returns them.
+
+        `abilities` are the terminal's, found before this program owns it; None: no charts are wanted.
+        """
         super().__init__()
+        self.abilities = abilities
         self.desk = desk
-        self.settings = settings or TuiSettings()
+        self.settings = DEFAULTS | dict(settings or {})
         self._follow = follow
         self._nudge = asyncio.Event()
         self._revision = (-1, -1)
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = theme_for(self.settings.theme, no_color=self.no_color, colorfgbg=self.settings.color_fg_bg)
-        self.set_keymap(self.settings.keymap)
+        self.use_theme(str(self.settings["inbox.theme"]))
+
+    def use_theme(self, wanted: str) -> None:
+        """Take the colours of a theme of ours; `auto` looks at the terminal."""
+        self.theme = theme_for(wanted, no_color=self.no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the inbox."""
         return InboxScreen()
 
     def on_mount(self) -> None:
+        self._use_own_keys()
         self._revision = self.desk.revision()
         self.set_interval(_LOOK_S, self._look)
         self.set_interval(_TICK_S, self._tick)
@@ -92,6 +105,13 @@ class InboxApp(App[None]):
         from analyst_cli.tui.screens.help import HelpScreen, key_lines  # noqa: PLC0415 - not needed for the first row
 
         self.push_screen(HelpScreen(key_lines(self.screen)))
+
+    def _use_own_keys(self) -> None:
+        classes = (InboxApp, InboxScreen, NotificationList, Detail)
+        try:
+            self.set_keymap(read_keymap(action for action, _, _ in bound_actions(classes)))
+        except SettingsProblem as problem:
+            self._inbox_screen().post_message(Said(str(problem), is_problem=True))
 
     # The inbox and the connection
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from analyst_cli.client.accounts import Account, inbox_path
+from analyst_cli.client.chart_cache import cached_chart, fetched_chart
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.inbox_view import InboxView
 from analyst_cli.client.rows import Filter, Row
+from analyst_cli.client.tokens import TokenSource
 from analyst_cli.errors import LocalProblem
 from analyst_cli.tui.widgets.detail import Shown
 
@@ -107,6 +109,15 @@ class Desk:
     def rows(self, ids: Sequence[str]) -> list[Row]:
         """Return the rows of these ids, as far as they are here."""
         return [row for id_ in ids if (row := self._inbox.row(id_)) is not None]
+
+    def picture(self, image_url: str) -> Path | None:
+        """Return the file of a chart that is here already."""
+        return cached_chart(self.account.server, image_url)
+
+    async def fetch_picture(self, image_url: str) -> Path:
+        """Return the file of a chart, fetched from the server. Raises `AnalystError`."""
+        token = await TokenSource(self.account.server).token()
+        return await fetched_chart(self.account.server, token, image_url)
 
     def revision(self) -> tuple[int, int]:
         """Return a value that changes with the inbox."""

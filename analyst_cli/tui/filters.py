@@ -5,15 +5,15 @@ Words search titles and messages; `is:unread`, `is:archived`, `is:snoozed`, `is:
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
+from analyst_cli.client.moments import earlier
 from analyst_cli.client.rows import PRIORITIES, Filter
 from analyst_cli.tui.text import cells, fit
 
 __all__ = ["Chip", "Typed", "chips", "read_typed"]
 
-_SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_CHIP = 24  # cells of a value
 
 
@@ -112,15 +112,8 @@ def _tag(wanted: Filter, value: str, _: datetime) -> Filter:
 
 def _since(wanted: Filter, value: str, now: datetime) -> Filter | None:
     try:
-        if value.lower() in {"today", "yesterday"}:
-            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            begin = midnight - timedelta(days=value.lower() == "yesterday")
-        elif value[:-1].isdecimal() and value[-1:].lower() in _SPANS:
-            begin = now - timedelta(**{_SPANS[value[-1].lower()]: int(value[:-1])})
-        else:
-            begin = datetime.fromisoformat(value)
-        return replace(wanted, since=begin.timestamp())
-    except (ValueError, OverflowError, OSError):
+        return replace(wanted, since=earlier(value, now).timestamp())
+    except (ValueError, OverflowError):
         return None
 
 

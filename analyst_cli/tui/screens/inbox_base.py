@@ -1,6 +1,7 @@
 """What all keys of the inbox screen act on: the rows that are shown, the message that is shown, and how both are shown."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -80,13 +81,29 @@ class InboxBase(Screen[None]):
         self.query_one(StatusBar).show(self.now, unread=unread, last_received=last, account=desk.account_words)
 
     def show_detail(self, row: Row) -> None:
-        """Show a notification in full."""
+        """Show a notification in full; a picture that is not here yet comes when it has been fetched."""
+        detail = self.query_one(Detail)
         try:
             shown = self.inbox_app.desk.shown(row)
         except AnalystError:  # it is gone: replaced by a snapshot meanwhile
-            self.query_one(Detail).show(None, self.now)
+            detail.show(None, self.now)
             return
-        self.query_one(Detail).show(shown, self.now)
+        abilities, url = self.inbox_app.abilities, shown.notification.image_url
+        is_wanted = abilities is not None and (abilities.images != "half" or shown.notification.chart is None)
+        picture = self.inbox_app.desk.picture(url) if url else None
+        detail.show(replace(shown, picture=picture, abilities=abilities), self.now)
+        if url and is_wanted and picture is None:
+            self.run_worker(self._fetch_picture(row, url), group="picture", exclusive=True)
+
+    async def _fetch_picture(self, row: Row, url: str) -> None:
+        try:
+            picture = await self.inbox_app.desk.fetch_picture(url)
+        except AnalystError as error:
+            self.post_message(Said(f"the picture cannot be shown: {error.problem}"))
+            return
+        shown = self.query_one(Detail).shown
+        if shown is not None and shown.row.id == row.id:
+            self.query_one(Detail).show(replace(shown, picture=picture), self.now)
 
     def _show_current(self) -> None:
         row = self.query_one(NotificationList).current

@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
 from analyst_cli.client.rows import Row
+from analyst_cli.tui.charts.detect import Abilities
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,7 @@ class Shown:
     notification: "Notification"
     earlier: tuple[Row, ...] = ()  # repeats of the same key
     picture: "Path | None" = None  # None: there is none, or it is not here yet
+    abilities: Abilities | None = None  # what the terminal can do for pictures; None: no charts are wanted
 
 
 class Detail(VerticalScroll):

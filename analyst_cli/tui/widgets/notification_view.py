@@ -36,7 +36,7 @@ class NotificationView(Vertical):
         self._title.set_classes(f"-{shown.row.priority}")
         self.tick(now)
         if before is None or before.picture != shown.picture or before.notification != notification:
-            self._chart.show(Drawable(notification.chart, shown.picture))
+            self._chart.show(Drawable(notification.chart, shown.picture, shown.abilities))
             alternative = alternative_text(notification)
             self._alternative.update(Text(alternative))
             self._alternative.display = bool(alternative)

@@ -9,7 +9,9 @@ import pytest
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import rfc3339
-from analyst_cli.tui.app import InboxApp, TuiSettings
+from analyst_cli.config import Value
+from analyst_cli.tui.app import Follow, InboxApp
+from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.desk import Desk
 from analyst_server.wire.messages import Chart, Cursor, Notification, Run, Series
 
@@ -109,9 +111,11 @@ def inbox_app(store: Path, clock: Clock) -> Iterator[Callable[..., InboxApp]]:
     """Make the program on the sample store."""
     desks = []
 
-    def make(**settings: object) -> InboxApp:
+    def make(settings: dict[str, Value] | None = None, follow: Follow | None = None) -> InboxApp:
         desks.append(Desk(store, Account("https://data.example.com", "petr"), clock=clock))
-        return InboxApp(desks[-1], settings=TuiSettings(**{"theme": "dark", **settings}))  # type: ignore[arg-type]
+        return InboxApp(
+            desks[-1], follow=follow, settings={"inbox.theme": "dark"} | (settings or {}), abilities=Abilities()
+        )
 
     yield make
     for desk in desks:

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import Filter
 from analyst_cli.tui.app import InboxApp
+from analyst_cli.tui.keys import keymap_file
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import StatusBar
@@ -96,7 +97,7 @@ async def test_a_wide_terminal_shows_the_message_beside_the_list(inbox_app: App,
 
 
 async def test_opening_marks_nothing_read_when_the_person_does_not_want_that(inbox_app: App, store: Path) -> None:
-    app = inbox_app(mark_read_when_opened=False)
+    app = inbox_app({"inbox.mark_read_when_opened": False})
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         await settled(pilot)
@@ -216,7 +217,9 @@ async def test_what_arrives_is_shown_and_the_cursor_stays_on_its_notification(in
 
 
 async def test_help_tells_the_keys_that_really_work(inbox_app: App) -> None:
-    app = inbox_app(keymap={"inbox.archive": "E"})
+    keymap_file().parent.mkdir(parents=True)
+    keymap_file().write_text('[keys]\n"inbox.archive" = "E"\n')
+    app = inbox_app()
     async with app.run_test(size=(100, 60)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
