@@ -99,6 +99,6 @@ class StatusBar(Widget):
 
     def render(self) -> Content:
         line = status_line(self.status, self._now, self.size.width)
-        link = len(cells(link_words(self.status.link, self._now)))
-        ink = _INKS[self.status.link.state]
-        return Content.assemble((line[: link + 1], ink), line[link + 1 :])
+        words = " " + cells(link_words(self.status.link, self._now))
+        inked = len(words) if line.startswith(words) else 2  # the sign alone, where something was said instead
+        return Content.assemble((line[:inked], _INKS[self.status.link.state]), line[inked:])
