@@ -9,10 +9,7 @@ import typer
 from analyst_cli import output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analyst_cli.client.target import Target
-    from analyst_cli.config import Value
     from analyst_cli.tui.charts.detect import Abilities
     from analyst_cli.tui.desk import Desk
 
@@ -97,7 +94,7 @@ def _desk(target: "Target") -> "Desk":
     return Desk(inbox_path(account), account)
 
 
-def _run(desk: "Desk", target: "Target", *, offline: bool, settings: "Mapping[str, Value]") -> None:
+def _run(desk: "Desk", target: "Target", *, offline: bool, preferences: "Preferences") -> None:
     from asyncio import Event  # noqa: PLC0415
     from collections.abc import AsyncIterator  # noqa: PLC0415
 
@@ -113,8 +110,8 @@ def _run(desk: "Desk", target: "Target", *, offline: bool, settings: "Mapping[st
         app = InboxApp(
             desk,
             follow=None if offline else connection,
-            settings=settings,
-            abilities=_abilities(str(settings["inbox.images"])),
+            preferences=preferences,
+            abilities=_abilities(preferences.images),
         )
         app.run()
     finally:

@@ -3,14 +3,14 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyst_cli.config import SETTINGS, Value
+from analyst_cli.client.preferences import Preferences
 from analyst_cli.errors import SettingsProblem
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.desk import Desk
@@ -25,12 +25,10 @@ from analyst_cli.tui.widgets.status_bar import Link
 if TYPE_CHECKING:
     from analyst_cli.client.events import ClientEvent
 
-__all__ = ["DEFAULTS", "Follow", "InboxApp"]
+__all__ = ["Follow", "InboxApp"]
 
 Follow = Callable[[asyncio.Event], AsyncIterator["ClientEvent"]]
 """Starts a connection; setting the event sends new marks at once."""
-
-DEFAULTS: dict[str, Value] = {setting.key: setting.default for setting in SETTINGS}
 
 _LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
 _TICK_S = 20.0
@@ -54,23 +52,23 @@ class InboxApp(App[None]):
         desk: Desk,
         *,
         follow: Follow | None = None,
-        settings: Mapping[str, Value] | None = None,
+        preferences: Preferences | None = None,
         abilities: Abilities | None = None,
     ) -> None:
-        """`follow` is None when nothing should be received (offline); `settings` by key, as `config.load` returns them.
+        """`follow` is None when nothing should be received (offline).
 
         `abilities` are the terminal's, found before this program owns it; None: no charts are wanted.
         """
         super().__init__()
         self.abilities = abilities
         self.desk = desk
-        self.settings = DEFAULTS | dict(settings or {})
+        self.preferences = preferences or Preferences()
         self._follow = follow
         self._nudge = asyncio.Event()
         self._revision = (-1, -1)
         for theme in THEMES:
             self.register_theme(theme)
-        self.use_theme(str(self.settings["inbox.theme"]))
+        self.use_theme(self.preferences.theme)
 
     def use_theme(self, wanted: str) -> None:
         """Take the colours of a theme of ours; `auto` looks at the terminal."""

@@ -29,7 +29,7 @@ class InboxActions(InboxNarrowing):
 
     def opened_row(self, row: Row) -> None:
         """Mark what is read as read, if the person wants that."""
-        if not row.is_read and self.inbox_app.settings["inbox.mark_read_when_opened"]:
+        if not row.is_read and self.inbox_app.preferences.mark_read_when_opened:
             self._mark([row.id], "read", "")
 
     def action_toggle_read(self) -> None:

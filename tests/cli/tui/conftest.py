@@ -8,8 +8,8 @@ import pytest
 
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.inbox import Inbox
+from analyst_cli.client.preferences import Preferences
 from analyst_cli.client.rows import rfc3339
-from analyst_cli.config import Value
 from analyst_cli.tui.app import Follow, InboxApp
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.desk import Desk
@@ -111,11 +111,10 @@ def inbox_app(store: Path, clock: Clock) -> Iterator[Callable[..., InboxApp]]:
     """Make the program on the sample store."""
     desks = []
 
-    def make(settings: dict[str, Value] | None = None, follow: Follow | None = None) -> InboxApp:
+    def make(follow: Follow | None = None, **preferences: object) -> InboxApp:
         desks.append(Desk(store, Account("https://data.example.com", "petr"), clock=clock))
-        return InboxApp(
-            desks[-1], follow=follow, settings={"inbox.theme": "dark"} | (settings or {}), abilities=Abilities()
-        )
+        wanted = Preferences(**{"theme": "dark", **preferences})  # type: ignore[arg-type]
+        return InboxApp(desks[-1], follow=follow, preferences=wanted, abilities=Abilities())
 
     yield make
     for desk in desks:

@@ -97,7 +97,7 @@ async def test_a_wide_terminal_shows_the_message_beside_the_list(inbox_app: App,
 
 
 async def test_opening_marks_nothing_read_when_the_person_does_not_want_that(inbox_app: App, store: Path) -> None:
-    app = inbox_app({"inbox.mark_read_when_opened": False})
+    app = inbox_app(mark_read_when_opened=False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         await settled(pilot)
