@@ -23,6 +23,14 @@ def system() -> Iterator[System]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def unharmed_system() -> Iterator[System]:
+    """One system for all tests that must leave it as it was."""
+    with running_system() as started:
+        started.sign_in("petr")
+        yield started
+
+
 @SAMPLE
 @pytest.mark.real("tmux")
 @pytest.mark.xdist_group("terminal")
@@ -142,6 +150,7 @@ def test_the_gateway_ends_cleanly_and_leaves_no_socket(system: System) -> None:
     assert not system.socket.exists()
 
 
+@pytest.mark.xdist_group("bad input")
 @pytest.mark.parametrize(
     ("arguments", "more", "words", "code"),
     [
@@ -216,10 +225,10 @@ def test_the_gateway_ends_cleanly_and_leaves_no_socket(system: System) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_with_the_value_and_a_fitting_exit_code(
-    system: System, arguments: list[str], more: dict[str, str], words: list[str], code: int
+    unharmed_system: System, arguments: list[str], more: dict[str, str], words: list[str], code: int
 ) -> None:
-    known = {"ws_port": str(system.ports[0]), "home": str(system.home)}
-    done = system.run(*(argument.format(**known) for argument in arguments), check=False, **more)
+    known = {"ws_port": str(unharmed_system.ports[0]), "home": str(unharmed_system.home)}
+    done = unharmed_system.run(*(argument.format(**known) for argument in arguments), check=False, **more)
     assert done.returncode == code, done.stderr
     assert all(word.format(**known) in done.stderr for word in words), done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
