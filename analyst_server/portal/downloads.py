@@ -43,7 +43,10 @@ async def index(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.StreamResponse:
     """Send a file, as a file: never shown by the browser in the portal's name."""
     parts = request.app[PARTS]
-    path = parts.settings.downloads / request.match_info["name"]
+    name = request.match_info["name"]  # may hold a slash: `%2F` is decoded before it comes here
+    if not _NAME.fullmatch(name):
+        raise web.HTTPNotFound
+    path = parts.settings.downloads / name
     if not await parts.database.run(_is_offered, path):
         raise web.HTTPNotFound
     return web.FileResponse(

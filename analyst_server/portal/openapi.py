@@ -1,15 +1,205 @@
-"""The OpenAPI document of the HTTP API. The tests run schemathesis against it, so it is true."""
+"""The OpenAPI document of the HTTP API that programs use. The tests let schemathesis try every call of it, so it is true."""
 
 from typing import Any
 
 __all__ = ["document"]
+
+_TEXT = {"type": "string"}
+_NUMBER = {"type": "integer"}
+_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string", "description": "one sentence; RFC 8628 words at `/api/desktop/token`"}},
+    "required": ["error"],
+}
+_ISSUED = {
+    "type": "object",
+    "properties": {
+        "token": _TEXT,
+        "expires_at": {"type": "string", "format": "date-time"},
+        "username": _TEXT,
+        "device": _TEXT,
+    },
+    "required": ["token", "expires_at"],
+}
+_NOTIFICATION = {
+    "type": "object",
+    "description": "section 2.5 of the protocol",
+    "properties": {
+        "id": _TEXT,
+        "title": {"type": "string", "maxLength": 250},
+        "message": _TEXT,
+        "timestamp": _TEXT,
+        "priority": {"enum": ["low", "normal", "high", "critical"]},
+        "tags": {"type": "array", "items": _TEXT},
+        "key": _TEXT,
+        "status": {"enum": ["firing", "resolved"]},
+        "url": _TEXT,
+        "data": {"type": "object"},
+        "chart": {"type": "object"},
+        "image_alt": _TEXT,
+        "run": {"type": "object"},
+    },
+}
 
 
 def document(origin: str) -> dict[str, Any]:
     """Return the document for a portal at this origin."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "analyst portal", "version": "2"},
+        "info": {
+            "title": "analyst portal",
+            "version": "2",
+            "description": "Linking devices, charts, scripts, publishing.",
+        },
         "servers": [{"url": origin}],
-        "paths": {},
+        "components": {
+            "securitySchemes": {
+                "device": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "publisher": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "analyst-session"},
+            },
+            "schemas": {"Error": _ERROR, "IssuedToken": _ISSUED, "Notification": _NOTIFICATION},
+        },
+        "paths": _paths(),
     }
+
+
+def _paths() -> dict[str, Any]:
+    script = _object({"name": _TEXT, "stem": _TEXT, "last_run": {"type": ["string", "null"]}})
+    device = _object({"device": _TEXT, "name": _TEXT, "linked_at": _TEXT, "last_seen": _TEXT})
+    done = _object({"ok": {"const": True}, "message": _TEXT})
+    return {
+        "/.well-known/analyst.json": {
+            "get": _call(
+                "Where the WebSocket is", _object({"ws_url": _TEXT, "protocol": {"type": "integer"}, "scheme": _TEXT})
+            )
+        },
+        "/api/health": {"get": _call("Whether the portal answers", _object({"status": {"const": "ok"}}))},
+        "/api/desktop/device": {
+            "post": _call(
+                "Begin a sign-in without browser (RFC 8628)",
+                _object(
+                    {
+                        "device_code": _TEXT,
+                        "user_code": _TEXT,
+                        "verification_uri": _TEXT,
+                        "verification_uri_complete": _TEXT,
+                        "interval": _NUMBER,
+                        "expires_in": _NUMBER,
+                    }
+                ),
+                body={"type": "object", "properties": {"device": _TEXT}},
+                errors=(400, 413, 429, 503),
+            )
+        },
+        "/api/desktop/token": {
+            "post": _call(
+                "Exchange a one-time code, or an approved device code, for a token",
+                _ref("IssuedToken"),
+                body={"type": "object", "properties": {"code": _TEXT, "code_verifier": _TEXT, "device_code": _TEXT}},
+                errors=(400, 413, 429, 503),
+            )
+        },
+        "/api/desktop/refresh": {
+            "post": _call("Exchange a token, valid or expired less than 7 days ago", _ref("IssuedToken"), who="device")
+        },
+        "/api/desktop/devices": {"get": _call("The devices of this account", _list(device), who="device")},
+        "/api/desktop/scripts": {
+            "get": _call("The scripts of this person", _list(script), who="device", errors=(500,))
+        },
+        "/api/desktop/scripts/run": {
+            "post": _call(
+                "Run a script; its result arrives as a notification",
+                _object({"ok": {"const": True}}),
+                who="device",
+                body=_object({"name": _TEXT}),
+                errors=(400, 413, 500),
+            )
+        },
+        "/api/notifications/images/{name}": {
+            "get": {
+                **_call("A chart of one of the person's notifications", None, who="device", errors=(404,)),
+                "parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}],
+            }
+        },
+        "/api/dispatch": {
+            "post": _call(
+                "Publish a notification from afar",
+                {"type": "object"},
+                who="publisher",
+                body={
+                    "type": "object",
+                    "properties": {
+                        "user": _TEXT,
+                        "users": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1_000},
+                        "notification": _ref("Notification"),
+                    },
+                    "required": ["notification"],
+                },
+                errors=(400, 403, 409, 413, 503),
+            )
+        },
+        "/api/desktop/authorize": {
+            "post": _call(
+                "Authorize a device in the signed-in browser",
+                _object({"url": _TEXT}),
+                who="session",
+                errors=(400, 403, 413),
+            )
+        },
+        "/api/desktop/unlink": {"post": _call("Unlink the desktop app", done, who="session", errors=(400, 403, 413))},
+        "/api/desktop/live-token": {
+            "post": _call("A page's token for its WebSocket", _ref("IssuedToken"), who="session", errors=(403,))
+        },
+        "/api/telegram/verify": {
+            "post": _call("Link Telegram by a 6-digit code", done, who="session", errors=(400, 403, 413))
+        },
+        "/api/telegram/unlink": {"post": _call("Unlink Telegram", done, who="session", errors=(400, 403))},
+        "/api/telegram/status": {
+            "get": _call(
+                "Whether Telegram is linked",
+                _object({"linked": {"type": "boolean"}, "linked_at": {"type": ["string", "null"]}}),
+                who="session",
+            )
+        },
+    }
+
+
+def _call(
+    summary: str,
+    answer: dict[str, Any] | None,
+    *,
+    who: str = "",
+    body: dict[str, Any] | None = None,
+    errors: tuple[int, ...] = (),
+) -> dict[str, Any]:
+    content = {"image/png": {}} if answer is None else {"application/json": {"schema": answer}}
+    # 421: asked by a name that is not this server's; 503: the store cannot be used now.
+    refused = sorted({*errors, *((401, 429) if who else ()), 421, 503})
+    call: dict[str, Any] = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "done", "content": content},
+            **{
+                str(status): {"description": "refused", "content": {"application/json": {"schema": _ref("Error")}}}
+                for status in refused
+            },
+        },
+    }
+    if who:
+        call["security"] = [{who: []}]
+    if body is not None:
+        call["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return call
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
