@@ -137,7 +137,10 @@ async def test_a_picture_is_stored_first_and_a_broken_one_stores_no_notification
         assert heard["image_url"] == "/api/notifications/images/ab12.png"
         assert "image_path" not in heard
         status, answer = await world.post({"user": "petr", "notification": {"title": "t", "image_path": "/broken.png"}})
-        assert (status, answer) == (400, {"error": "the image is neither PNG nor JPEG; save the chart as PNG"})
+        assert (status, answer) == (
+            400,
+            {"error": "the image is neither PNG nor JPEG ('/broken.png'); save the chart as PNG"},
+        )
         remote = await world.publisher.publish(
             b'{"user":"petr","notification":{"title":"t","image_path":"/etc/passwd"}}', local=False
         )

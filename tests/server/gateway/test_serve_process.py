@@ -1,0 +1,154 @@
+"""`analyst gateway serve` as a process, and the commands that talk to its socket."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from socket import create_server
+
+import pytest
+from system import System, running_system
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.gateway_world import Client
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with running_system() as system:
+        yield system
+
+
+async def signed_in(system: System, user: str = "petr", **more: object) -> ClientConnection:
+    token = (await asyncio.to_thread(system.run, "token", "issue", user)).stdout.strip()
+    socket = await connect(system.ws_url, proxy=None)
+    await socket.send(json.dumps({"type": "auth", "token": token} | more))
+    assert json.loads(await socket.recv())["type"] == "auth_ok"
+    return socket
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 1012), (signal.SIGINT, 1001)])
+async def test_the_end_tells_clients_whether_to_come_back_soon_and_leaves_no_socket(
+    system: System, number: int, code: int
+) -> None:
+    if system.gateway is None:
+        await asyncio.to_thread(system.start)
+    client = Client(await signed_in(system))
+    ended = asyncio.ensure_future(client.end())
+    assert await asyncio.to_thread(system.stop, number) == 0
+    assert (await ended)[0] == code
+    assert not system.socket.exists()
+    assert "Traceback" not in system.log.read_text()
+
+
+async def test_a_crash_leaves_a_stale_socket_that_the_next_start_replaces_and_nothing_accepted_is_lost(
+    system: System,
+) -> None:
+    if system.gateway is None:
+        system.start()
+    first = system.run("dispatch", "-u", "petr", "-t", "kept", "--json", "-", stdin='{"id":"kept-1","message":"m"}')
+    assert first.stdout == "kept-1\n"
+    system.stop(signal.SIGKILL)
+    assert system.socket.exists()
+    system.start()
+    done = system.run("dispatch", "-u", "petr", "-t", "kept", "-m", "m", "--id", "kept-1")
+    assert done.stdout == "kept-1\n"
+    assert "stored before under this id" in done.stderr
+
+
+async def test_waiting_for_devices_ends_when_each_has_acknowledged(system: System) -> None:
+    if system.gateway is None:
+        system.start()
+    socket = await signed_in(system, "jana", protocol=2, device="desk")
+
+    async def acknowledge() -> None:
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "notification":
+                await socket.send(json.dumps({"type": "ack", "seq": message["seq"]}))
+
+    device = asyncio.ensure_future(acknowledge())
+    done = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t", "--wait", "10")
+    assert "all 1 devices have it" in done.stderr
+    status = await asyncio.to_thread(system.run, "status", done.stdout.strip())
+    rows = [line.split("\t") for line in status.stdout.splitlines()]
+    assert [row[:3] for row in rows] == [["jana", "", "stored"], ["jana", "desk", "acknowledged"]]
+    await socket.close()
+    await asyncio.gather(device, return_exceptions=True)
+    late = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t2", "--wait", "0.3", check=False)
+    assert late.returncode == 1
+    assert "not every device has it after 0.3 s: desk; look later: analyst status" in late.stderr
+
+
+async def test_health_and_settings_are_told_to_people_and_programs(system: System) -> None:
+    if system.gateway is None:
+        system.start()
+    socket = await signed_in(system)
+    people = await asyncio.to_thread(system.run, "gateway", "health")
+    assert people.stdout.splitlines() == ["ok: 1 connections of 1 users", "petr\t1"]
+    programs = await asyncio.to_thread(system.run, "gateway", "health", "--json")
+    assert json.loads(programs.stdout) == {"status": "ok", "connections": 1, "users": {"petr": 1}}
+    await socket.close()
+    rows = [
+        json.loads(line)
+        for line in system.run(
+            "gateway", "settings", "--json", MAX_CONNECTIONS_PER_USER="9", DESKTOP_JWT_SECRET="s" * 32
+        ).stdout.splitlines()
+    ]
+    settings = {row["setting"]: row for row in rows}
+    assert settings["gateway.connections_per_user"] | {"meaning": ""} == {
+        "setting": "gateway.connections_per_user",
+        "value": "9",
+        "from": "MAX_CONNECTIONS_PER_USER",
+        "variable": "MAX_CONNECTIONS_PER_USER",
+        "meaning": "",
+    }
+    assert settings["identity.secret"]["value"] == "(set)"
+
+
+def test_metrics_are_served_on_a_port_of_their_own_when_asked(system: System) -> None:
+    with create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    if system.gateway is not None:
+        system.stop()
+    system.environment["ANALYST_GATEWAY_METRICS_PORT"] = str(port)
+    try:
+        system.start()
+    finally:
+        del system.environment["ANALYST_GATEWAY_METRICS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        assert b"analyst_connections 0.0" in answer.read()
+    refused = urllib.request.Request(f"http://127.0.0.1:{port}/dispatch", data=b"")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(refused)  # noqa: S310 - our own http URL
+    system.stop()
+
+
+async def test_a_wrong_token_ends_with_4401(system: System) -> None:
+    if system.gateway is None:
+        system.start()
+    async with connect(system.ws_url, proxy=None) as socket:
+        await socket.send('{"type":"auth","token":"e30.e30.e30"}')
+        assert json.loads(await socket.recv()) == {"type": "auth_error", "message": "Invalid token"}
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 4401
+
+
+@pytest.mark.parametrize("command", [["dispatch"], ["status"], ["gateway", "health"]])
+def test_small_commands_load_neither_the_server_nor_an_http_library(command: list[str]) -> None:
+    given = {"dispatch": ["-u", "a", "-t", "t"], "status": ["x"], "gateway": []}[command[0]]
+    code = (
+        "import sys; from analyst_cli.app import run\n"
+        f"run({[*command, '--socket', '/nowhere/x.sock', *given]!r})\n"
+        "print(*sorted(name for name in sys.modules if name.split('.')[0] in "
+        "('aiohttp', 'textual', 'picows', 'msgspec') or name.startswith(('analyst_server.gateway', 'analyst_server.app'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == ""
+    assert "no dispatch socket at /nowhere/x.sock" in done.stderr
