@@ -2,84 +2,78 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analyst_cli import output
+from analyst_cli.commands import options
 
 if TYPE_CHECKING:
+    from analyst_cli.client.preferences import Preferences
     from analyst_cli.client.target import Target
     from analyst_cli.tui.charts.detect import Abilities
     from analyst_cli.tui.desk import Desk
 
 __all__ = ["inbox"]
 
-_PRINTED = 50
+Offline = Annotated[bool, typer.Option("--offline", help="Show what is here and connect to nothing.")]
+Theme = Annotated[str | None, typer.Option("--theme", help="auto, dark, light, contrast or ansi.")]
 
 
 def inbox(
-    server: str | None = typer.Option(None, "--server", help="Address of the server, if it is not the chosen one."),
-    ws_url: str | None = typer.Option(None, "--ws-url", help="Address of a gateway without a portal."),
-    offline: bool = typer.Option(False, "--offline", help="Show what is here and connect to nothing."),
-    theme: str | None = typer.Option(None, "--theme", help="auto, dark, light, contrast or ansi."),
+    *,
+    offline: Offline = False,
+    theme: Theme = None,
+    server: options.Server = None,
+    ws_url: options.WsUrl = None,
 ) -> None:
     """Open the live inbox: read, search, snooze and archive alerts, look at charts, run scripts, investigate.
 
-    Example: analyst inbox
+    The most important keys are shown at the bottom; ? tells all of them. Without a terminal the list is printed, as by `analyst list`.
 
-    Example: analyst inbox --offline --theme light
-
-    Keys are shown at the bottom, ? tells all of them. Without a terminal the newest notifications are printed instead.
+    \b
+    Examples:
+      analyst inbox
+      analyst inbox --offline --theme light
     """
     from analyst_cli.client.target import target_of  # noqa: PLC0415
 
     target = target_of(server, ws_url)
-    if not (sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()):
-        _print_list(server)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        from analyst_cli.commands.read import list_  # noqa: PLC0415
+
+        list_(server=server)
         return
     import gc  # noqa: PLC0415
 
     gc.disable()  # nothing of what starting makes is ever garbage; the program switches it on again after its first picture
-    _prepare_environment()
+    _decide_about_colour()
+    preferences = _preferences(theme)
+    _run(_desk(target), target, preferences, offline=offline)
+
+
+def _decide_about_colour() -> None:
+    """Textual looks whether `NO_COLOR` is set; it counts only when it is not empty (https://no-color.org), and `--color` wins."""
+    match os.environ.get("ANALYST_COLOR"):
+        case "always":
+            os.environ.pop("NO_COLOR", None)
+        case "never":
+            os.environ["NO_COLOR"] = "1"
+        case _ if os.environ.get("NO_COLOR") == "":
+            del os.environ["NO_COLOR"]
+
+
+def _preferences(theme: str | None) -> "Preferences":
+    from dataclasses import replace  # noqa: PLC0415
+
     from analyst_cli import config  # noqa: PLC0415
+    from analyst_cli.client.preferences import load_preferences  # noqa: PLC0415
 
-    flags = (
-        {} if theme is None else {"inbox.theme": config.parsed(config.setting_named("inbox.theme"), theme, "--theme")}
-    )
-    _run(_desk(target), target, offline=offline, settings=config.load(flags))
-
-
-def _print_list(server: str | None) -> None:
-    from datetime import datetime  # noqa: PLC0415
-
-    from analyst_cli.client.target import local_inbox  # noqa: PLC0415
-
-    with local_inbox(server) as inbox_:
-        rows = inbox_.view().rows(0, _PRINTED)
-    output.table(
-        ["ID", "WHEN", "", "PRIORITY", "SCRIPT", "TITLE"],
-        [
-            (
-                row.id,
-                f"{datetime.fromtimestamp(row.at).astimezone():%Y-%m-%d %H:%M}",
-                "" if row.is_read else "unread",
-                row.priority,
-                row.script,
-                row.title,
-            )
-            for row in rows
-        ],
-    )
-
-
-def _prepare_environment() -> None:
-    if os.environ.get("NO_COLOR") == "" or os.environ.get("ANALYST_COLOR") == "always":
-        os.environ.pop(
-            "NO_COLOR", None
-        )  # https://no-color.org: only when it is not empty; Textual looks whether it is set
-    elif os.environ.get("ANALYST_COLOR") == "never":
-        os.environ["NO_COLOR"] = "1"
+    preferences = load_preferences()
+    if theme is None:
+        return preferences
+    config.parsed(config.setting_named("inbox.theme"), theme, "--theme")
+    return replace(preferences, theme=theme)
 
 
 def _desk(target: "Target") -> "Desk":
@@ -94,7 +88,7 @@ def _desk(target: "Target") -> "Desk":
     return Desk(inbox_path(account), account)
 
 
-def _run(desk: "Desk", target: "Target", *, offline: bool, preferences: "Preferences") -> None:
+def _run(desk: "Desk", target: "Target", preferences: "Preferences", *, offline: bool) -> None:
     from asyncio import Event  # noqa: PLC0415
     from collections.abc import AsyncIterator  # noqa: PLC0415
 
@@ -106,13 +100,13 @@ def _run(desk: "Desk", target: "Target", *, offline: bool, preferences: "Prefere
 
         return follow(target, nudge=nudge)
 
+    app = InboxApp(
+        desk,
+        follow=None if offline else connection,
+        preferences=preferences,
+        abilities=_abilities(preferences.images),
+    )
     try:
-        app = InboxApp(
-            desk,
-            follow=None if offline else connection,
-            preferences=preferences,
-            abilities=_abilities(preferences.images),
-        )
         app.run()
     finally:
         desk.close()

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -23,15 +25,17 @@ from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import Link
 
 if TYPE_CHECKING:
+    from analyst_cli.client.announcing import Announcer
     from analyst_cli.client.events import ClientEvent
 
-__all__ = ["Follow", "InboxApp"]
+__all__ = ["Follow", "InboxApp", "is_looked_at"]
 
 Follow = Callable[[asyncio.Event], AsyncIterator["ClientEvent"]]
 """Starts a connection; setting the event sends new marks at once."""
 
 _LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
 _TICK_S = 20.0
+_AWAY_AFTER_S = 60.0
 
 
 class InboxApp(App[None]):
@@ -66,6 +70,8 @@ class InboxApp(App[None]):
         self._follow = follow
         self._nudge = asyncio.Event()
         self._revision = (-1, -1)
+        self._hears_of_focus = False  # whether this terminal tells when it is looked at
+        self._input_at = time.monotonic()
         for theme in THEMES:
             self.register_theme(theme)
         self.use_theme(self.preferences.theme)
@@ -130,14 +136,49 @@ class InboxApp(App[None]):
 
     async def _stay_connected(self, follow: Follow) -> None:
         self._tell_link(Link("connecting", self.desk.now()))
-        from analyst_cli.client.events import Connected  # noqa: PLC0415
-        from analyst_cli.tui.connection_words import told  # noqa: PLC0415 - not needed for the first row
+        from analyst_cli.client.events import Connected  # noqa: PLC0415 - not needed for the first row
+        from analyst_cli.tui.connection_words import told  # noqa: PLC0415
 
+        announcer = self._announcer()
         async for event in follow(self._nudge):
             if isinstance(event, Connected) and event.username != self.desk.account.user:
                 self.desk.move_to(self.desk.account._replace(user=event.username))
+            if announcer is not None:
+                announcer.take(event)
             for message in told(event, self.desk.now()):
                 self._inbox_screen().post_message(message)
+
+    # What is announced outside
+
+    def _announcer(self) -> "Announcer | None":
+        if not self.preferences.enabled:
+            return None
+        from analyst_cli.client.announcing import Announcer  # noqa: PLC0415
+        from analyst_cli.client.native import Notifier  # noqa: PLC0415
+
+        notifier = Notifier(via=self.preferences.via, ring=self.preferences.bell, write=self._write)
+        return Announcer(
+            notifier,
+            self.preferences,
+            row_now=lambda id_: next(iter(self.desk.rows([id_])), None),
+            is_focused=lambda: is_looked_at(self.app_focus, self._hears_of_focus, time.monotonic() - self._input_at),
+        )
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.AppFocus | events.AppBlur):
+            self._hears_of_focus = True
+        elif isinstance(event, events.InputEvent):
+            self._input_at = time.monotonic()
+        await super().on_event(event)
+
+
+def is_looked_at(has_focus: bool, hears_of_focus: bool, idle_s: float) -> bool:
+    """Tell whether the person looks at this terminal; one that never tells is looked at while somebody types."""
+    return has_focus if hears_of_focus else idle_s < _AWAY_AFTER_S
 
 
 def _collect_garbage_again() -> None:
