@@ -21,7 +21,8 @@ MAX_TITLE_CHARS, MAX_MESSAGE_BYTES, MAX_DATA_BYTES = (
     128 * 1024,
 )  # section 2.5: 256 KiB for the whole body
 MAX_SERIES, MAX_POINTS = 5, 500  # section 2.5
-MAX_TAGS = 32
+MAX_TAGS, MAX_TAG_CHARS = 20, 64  # as the gateway has it, with the three below
+MAX_KEY_CHARS, MAX_URL_CHARS, MAX_ALT_CHARS = 256, 2_048, 1_000
 MAX_CANDIDATES = 50  # lines that could begin the object, tried in turn
 
 
@@ -134,9 +135,9 @@ def _output(members: dict[str, Any], text: str, warnings: list[str]) -> Output:
         tags=_tags(members.get("tags"), warnings),
         data=_data(members.get("data"), warnings),
         image_path=_optional(members, "image_path", str, warnings),
-        image_alt=_optional(members, "image_alt", str, warnings),
-        key=_optional(members, "key", str, warnings),
-        url=_optional(members, "url", str, warnings),
+        image_alt=_short(members, "image_alt", MAX_ALT_CHARS, warnings),
+        key=_short(members, "key", MAX_KEY_CHARS, warnings),
+        url=_short(members, "url", MAX_URL_CHARS, warnings),
         priority=_optional(members, "priority", Literal["low", "normal", "high", "critical"], warnings),
         status=_optional(members, "status", Literal["firing", "resolved"], warnings),
         warnings=tuple(warnings),
@@ -184,13 +185,20 @@ def _optional(members: dict[str, Any], name: str, kind: Any, warnings: list[str]
     return _sound(value) if isinstance(value, str) else value
 
 
+def _short(members: dict[str, Any], name: str, most: int, warnings: list[str]) -> str | None:
+    text: str | None = _optional(members, name, str, warnings)
+    if text is not None and len(text) > most:
+        warnings.append(f'"{name}" has {len(text)} characters and was cut to {most}')
+    return text and text[:most]
+
+
 def _tags(value: Any, warnings: list[str]) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
         warnings.append('"tags" was left out: it must be a list of strings')
         return ()
-    return tuple(_sound(tag) for tag in value[:MAX_TAGS])
+    return tuple(_sound(tag)[:MAX_TAG_CHARS] for tag in value[:MAX_TAGS])
 
 
 def _data(value: Any, warnings: list[str]) -> dict[str, Any] | None:

@@ -34,6 +34,7 @@ from analyst_server.runner.settings import RunnerSettings
 __all__ = ["Busy", "Flight", "HandedOver", "Landed", "run_script"]
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024  # section 2.5 of the protocol
+_PLAIN_MEMBERS = {"id", "title", "message", "script", "timestamp", "priority", "status"}
 _SECRETS = (
     "DESKTOP_JWT_SECRET",
     "DESKTOP_JWT_SECRET_PREVIOUS",
@@ -293,7 +294,7 @@ def _with_image_checked(output: Output, script: Script) -> tuple[Output, tuple[s
 def _notification(script: Script, record: RunRecord, output: Output) -> dict[str, Any]:
     """Return the notification in the words of section 2.5 of the protocol, without what is not there."""
     members = {
-        "id": f"{script.stem}-{record.id}",
+        "id": f"{script.stem[:90]}-{record.id}",  # the gateway takes 128 characters
         "title": output.title or script.stem,
         "message": output.message,
         "script": script.stem,
@@ -332,7 +333,7 @@ def _dispatch_somehow(settings: RunnerSettings, notification: dict[str, Any]) ->
         }
         if len(plain) == len(notification):
             raise
-        return _dispatch(settings, plain), (f"sent without chart and data: {exc}",)
+        return _dispatch(settings, plain), (f"sent without its ornaments: {exc}",)
 
 
 def _picture(path: str | None) -> bytes | None:

@@ -199,7 +199,7 @@ def test_an_image_that_the_gateway_refuses_does_not_mute_the_alert(bench: Bench)
         """)  # fmt: skip
     record = bench.run("broken_chart")
     assert record.outcome is Outcome.SENT
-    assert record.warnings == ("sent without chart and data: the gateway refused it: broken image",)
+    assert record.warnings == ("sent without its ornaments: the gateway refused it: broken image",)
 
 
 def test_an_alert_waits_for_a_gateway_that_is_away_and_the_cooldown_with_it(bench: Bench) -> None:

@@ -1,0 +1,266 @@
+"""What is still to be delivered, in a SQLite file of its own (`channels.db`, 0600): it survives restarts and holds up neither the gateway nor another
+channel. Blocking; the channels call it from a thread.
+
+Order      Deliveries to one address go out in the order in which they came; a later one waits for an earlier one.
+Bound      At most `MAX_BACKLOG` wait for an address. Beyond it the oldest are left out, and a notice with their number takes their place.
+Restart    A delivery that was under way counts as not tried; what is confirmed is not repeated. Parts that went are not sent again.
+Following  `follow` stores new deliveries and the position in the inbox log in one transaction, so nothing is missed or doubled between the two.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyst_server.channels.base import Item, Receipt, Undelivered
+from analyst_server.errors import StoreUnavailable
+
+__all__ = ["MAX_BACKLOG", "Cursor", "Outbox", "Pressed"]
+
+MAX_BACKLOG = 1_000
+KEPT_DONE_S = 30 * 86_400.0  # finished deliveries are kept for buttons and for `analyst telegram status`
+BUSY_TIMEOUT_S = 10.0
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS deliveries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, address TEXT NOT NULL, user TEXT NOT NULL, notification TEXT NOT NULL,
+        notification_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued', queued_at REAL NOT NULL, next_at REAL NOT NULL, done_at REAL,
+        tries INTEGER NOT NULL DEFAULT 0, parts_done INTEGER NOT NULL DEFAULT 0, without_image INTEGER NOT NULL DEFAULT 0,
+        plain INTEGER NOT NULL DEFAULT 0, message_id TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '');
+    CREATE INDEX IF NOT EXISTS waiting ON deliveries (channel, address, id) WHERE state = 'queued';
+    CREATE INDEX IF NOT EXISTS done ON deliveries (done_at) WHERE done_at IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS cursors (channel TEXT, user TEXT, epoch TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (channel, user));
+    CREATE TABLE IF NOT EXISTS pressed (delivery INTEGER, action TEXT, at REAL NOT NULL, PRIMARY KEY (delivery, action));
+    CREATE TABLE IF NOT EXISTS codes (code TEXT PRIMARY KEY, chat INTEGER NOT NULL, person INTEGER NOT NULL, expires_at REAL NOT NULL);
+    CREATE TABLE IF NOT EXISTS people (chat INTEGER PRIMARY KEY, person INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_SHOWN = ("user", "address", "notification_id", "state", "queued_at", "done_at", "tries", "note")
+_ITEM = "id, channel, address, user, notification, queued_at, tries, parts_done, without_image, plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far the log of a user has been followed."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The delivery whose button was pressed; `first` when this action had not been pressed before."""
+
+    address: str
+    user: str
+    notification: dict[str, Any]
+    first: bool
+
+
+class Outbox:
+    """See the module. Raises `StoreUnavailable`, and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._path = path
+        try:
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as exc:
+            raise StoreUnavailable(
+                f"the outbox {path} cannot be opened ({exc})", "check the folder's owner and free space"
+            ) from exc
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            self._db.close()
+
+    def cursor(self, channel: str, user: str) -> Cursor | None:
+        """Return how far the user's log has been followed for this channel; None: never."""
+        row = self._row("SELECT epoch, seq FROM cursors WHERE channel = ? AND user = ?", channel, user)
+        return Cursor(*row) if row else None
+
+    def follow(
+        self,
+        channel: str,
+        user: str,
+        cursor: Cursor,
+        notifications: Sequence[dict[str, Any]],
+        addresses: Collection[str],
+        *,
+        now: float,
+    ) -> None:
+        """Queue notifications for all addresses of the user, and remember the position behind them."""
+        with self._transaction() as db:
+            for address in addresses:
+                for notification in notifications:
+                    _queue(db, (channel, address, user), notification, now)
+                _bound(db, channel, address)
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)", (channel, user, cursor.epoch, cursor.seq))
+
+    def queue(self, channel: str, address: str, user: str, notification: dict[str, Any], *, now: float) -> None:
+        """Queue one notification that is not of the log."""
+        with self._transaction() as db:
+            _queue(db, (channel, address, user), notification, now)
+
+    def forget_user(self, channel: str, user: str) -> None:
+        """Drop what waits for a user who has left the channel, and the position: coming back begins anew."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET state = 'dropped', note = 'unlinked' WHERE channel = ? AND user = ? AND state = 'queued'",
+                (channel, user),
+            )
+            db.execute("DELETE FROM cursors WHERE channel = ? AND user = ?", (channel, user))
+
+    def move_address(self, channel: str, old: str, new: str, *, user: str) -> None:
+        """Give what waits for one address of a user to another."""
+        with self._transaction() as db:
+            db.execute("UPDATE deliveries SET address = ? WHERE channel = ? AND address = ? AND user = ? AND state = 'queued'",
+                       (new, channel, old, user))  # fmt: skip
+
+    def heads(self, channel: str) -> list[tuple[Item, float]]:
+        """Return the first waiting delivery of every address, and when it may be tried."""
+        rows = self._rows(
+            f"SELECT {_ITEM}, next_at FROM deliveries WHERE id IN "  # noqa: S608 - columns of our own
+            "(SELECT min(id) FROM deliveries WHERE channel = ? AND state = 'queued' GROUP BY address) ORDER BY next_at, id",
+            channel,
+        )
+        return [(_item(row[:-1]), row[-1]) for row in rows]
+
+    def progress(self, item: Item, progress: Undelivered) -> None:
+        """Remember how far a delivery of several parts has come."""
+        with self._transaction() as db:
+            db.execute("UPDATE deliveries SET parts_done = ?, without_image = ?, plain = ? WHERE id = ?",
+                       (progress.parts_done, progress.without_image, progress.plain, item.id))  # fmt: skip
+
+    def sent(self, item: Item, receipt: Receipt, *, now: float) -> None:
+        """Say that it is delivered."""
+        with self._transaction() as db:
+            db.execute("UPDATE deliveries SET state = 'sent', done_at = ?, tries = tries + 1, message_id = ?, note = ? WHERE id = ?",
+                       (now, receipt.message_id, receipt.note, item.id))  # fmt: skip
+            db.execute("DELETE FROM deliveries WHERE done_at < ?", (now - KEPT_DONE_S,))
+
+    def again(self, item: Item, *, at: float, reason: str, counts: bool = True) -> None:
+        """Say that it failed and is to be tried again at a time; a wait that we were told counts as no try."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET next_at = ?, tries = tries + ?, note = ? WHERE id = ?",
+                (at, int(counts), reason, item.id),
+            )
+
+    def gave_up(self, item: Item, *, state: str, reason: str, now: float) -> None:
+        """Say that it is over: `failed` or `unconfirmed`."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE deliveries SET state = ?, done_at = ?, tries = tries + 1, note = ? WHERE id = ?",
+                (state, now, reason, item.id),
+            )
+
+    def press(self, delivery: int, action: str, *, user: str, address: str, now: float) -> Pressed | None:
+        """Note a pressed button; None when the user has no such delivery at this address, and then nothing is noted."""
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT notification FROM deliveries WHERE id = ? AND user = ? AND address = ?",
+                (delivery, user, address),
+            ).fetchone()
+            if row is None:
+                return None
+            inserted = db.execute("INSERT OR IGNORE INTO pressed VALUES (?, ?, ?)", (delivery, action, now)).rowcount
+        return Pressed(address, user, json.loads(row[0]), first=inserted == 1)
+
+    def unpress(self, delivery: int, action: str) -> None:
+        """Forget a pressed button whose effect failed, so that it can be pressed again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM pressed WHERE delivery = ? AND action = ?", (delivery, action))
+
+    def counts(self, channel: str) -> dict[str, int]:
+        """Return how many deliveries are in each state."""
+        return dict(self._rows("SELECT state, count(*) FROM deliveries WHERE channel = ? GROUP BY state", channel))
+
+    def latest(self, channel: str, *, limit: int) -> list[dict[str, Any]]:
+        """Return the latest deliveries for operators, newest first."""
+        rows = self._rows(
+            f"SELECT {', '.join(_SHOWN)} FROM deliveries WHERE channel = ? ORDER BY id DESC LIMIT ?",  # noqa: S608 - columns of our own
+            channel,
+            limit,
+        )
+        return [dict(zip(_SHOWN, row, strict=True)) for row in rows]
+
+    def fact(self, name: str) -> str:
+        """Return a remembered fact; empty when there is none."""
+        row = self._row("SELECT value FROM facts WHERE name = ?", name)
+        return str(row[0]) if row else ""
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember a fact."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def change(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run a change of a table that belongs to one channel alone, as one transaction."""
+        with self._transaction() as db:
+            return change(db)
+
+    def _row(self, sql: str, *values: Any) -> Any:
+        rows = self._rows(sql, *values)
+        return rows[0] if rows else None
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        with self._transaction() as db:
+            return db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as exc:
+                raise StoreUnavailable(
+                    f"the outbox {self._path} cannot be used ({exc})", "check free space and the file's owner"
+                ) from exc
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+
+def _queue(db: sqlite3.Connection, whom: tuple[str, str, str], notification: dict[str, Any], now: float) -> None:
+    db.execute(
+        "INSERT INTO deliveries (channel, address, user, notification, notification_id, queued_at, next_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*whom, json.dumps(notification), str(notification.get("id", "")), now, now),
+    )
+
+
+def _bound(db: sqlite3.Connection, channel: str, address: str) -> None:
+    """Leave out the oldest beyond the bound: the first of them becomes the notice of how many."""
+    waiting = db.execute(
+        "SELECT id, notification FROM deliveries WHERE channel = ? AND address = ? AND state = 'queued' ORDER BY id",
+        (channel, address),
+    ).fetchall()
+    surplus = waiting[: max(0, len(waiting) - MAX_BACKLOG + 1)] if len(waiting) > MAX_BACKLOG else []
+    if not surplus:
+        return
+    dropped = sum(json.loads(notification).get("dropped", 1) for _, notification in surplus)
+    db.executemany(
+        "UPDATE deliveries SET state = 'dropped', note = 'the backlog was full' WHERE id = ?",
+        [(each,) for each, _ in surplus[1:]],
+    )
+    db.execute(
+        "UPDATE deliveries SET notification = ?, notification_id = '', parts_done = 0 WHERE id = ?",
+        (json.dumps({"dropped": dropped}), surplus[0][0]),
+    )
+
+
+def _item(row: Sequence[Any]) -> Item:
+    number, channel, address, user, notification, queued_at, tries, parts_done, without_image, plain = row
+    progress = Undelivered(parts_done, bool(without_image), bool(plain))
+    return Item(number, channel, address, user, json.loads(notification), queued_at, tries, progress)
