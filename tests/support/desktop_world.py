@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -23,12 +24,14 @@ __all__ = [
     "nodes",
     "soon",
     "start_gtk3",
+    "start_qt",
     "windowed",
 ]
 
 COMPONENTS = ("Xvfb", "openbox", "dbus-daemon", "at-spi-bus-launcher", "system-python:gi")
 """What `@pytest.mark.real` asks for."""
 GTK3_APP = Path(__file__).parent / "desktop_apps" / "gtk3_app.py"
+QT_APP = GTK3_APP.with_name("qt_app.py")
 DEADLINE_S = 15.0
 
 
@@ -101,6 +104,13 @@ def start_gtk3(stack: DesktopStack, folder: Path, *arguments: str, app_id: str =
     log.touch()
     launched = stack.launch([SYSTEM_PYTHON, str(GTK3_APP), "--log", str(log), "--app-id", app_id, *arguments])
     return Program(launched, log)
+
+
+def start_qt(stack: DesktopStack, folder: Path, *arguments: str) -> Program:
+    """Start our Qt program."""
+    log = folder / "qt.log"
+    log.touch()
+    return Program(stack.launch([sys.executable, str(QT_APP), "--log", str(log), *arguments]), log)
 
 
 async def windowed(backend: Backend, program: Program) -> Program:

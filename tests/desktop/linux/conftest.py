@@ -45,6 +45,8 @@ async def backend(stack: DesktopStack) -> AsyncIterator[Backend]:
 @pytest.fixture
 async def program(stack: DesktopStack, backend: Backend, tmp_path: Path) -> AsyncIterator[Program]:
     """Our GTK 3 program, in front."""
-    started = await windowed(backend, start_gtk3(stack, tmp_path))
-    yield started
-    started.launched.stop()
+    started = start_gtk3(stack, tmp_path)
+    try:
+        yield await windowed(backend, started)
+    finally:
+        started.launched.stop()

@@ -6,7 +6,16 @@ Source: `atspi-constants.h` of at-spi2-core 2.46.
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["CHECKABLE_ROLES", "DIALOG_ROLES", "TOP_LEVEL_ROLES", "Role", "State", "ax_names", "native_name"]
+__all__ = [
+    "CHECKABLE_ROLES",
+    "DIALOG_ROLES",
+    "KEYS_ONLY_ROLES",
+    "TOP_LEVEL_ROLES",
+    "Role",
+    "State",
+    "ax_names",
+    "native_name",
+]
 
 
 class Role(IntEnum):
@@ -65,6 +74,8 @@ TOP_LEVEL_ROLES = DIALOG_ROLES | {Role.FRAME, Role.WINDOW}
 CHECKABLE_ROLES = frozenset(
     {Role.CHECK_BOX, Role.CHECK_MENU_ITEM, Role.RADIO_BUTTON, Role.RADIO_MENU_ITEM, Role.TOGGLE_BUTTON, Role.SWITCH}
 )
+KEYS_ONLY_ROLES = frozenset({6, 18, 78, 82, 92, 93, 94, 95, 96, Role.TERMINAL})
+"""Drawn by the program itself (canvas, document, terminal): they take keys, and nothing tells what they made of them."""
 
 # number: (native name, accessibility role, subrole)
 _NAMES: dict[int, tuple[str, str, str | None]] = {

@@ -1,0 +1,145 @@
+"""An element that holds text: what is in it, where the caret stands, and whether a change arrived.
+
+Toolkits count differently: GTK in characters, Qt in UTF-16 units. The text of a password field is never asked for; its length is.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from analyst_cli.desktop.backends.base import Control
+from analyst_cli.desktop.backends.linux.accessibility_bus import CallFailed, CallTimedOut
+from analyst_cli.desktop.backends.linux.accessible import EDITABLE_TEXT, TEXT
+from analyst_cli.desktop.backends.linux.desk import Desk
+from analyst_cli.desktop.backends.linux.target import Target
+
+__all__ = ["Contents", "TextField", "character_index", "pause", "unit_index"]
+
+READ_BACK_S = 1.0
+POLL_S = 0.01
+MAX_READ = 200_000  # characters; a longer text is typed into without being compared
+
+
+class Contents(NamedTuple):
+    """What an element holds; None where it is not told, or not asked for."""
+
+    text: str | None = None
+    length: int | None = None  # as the toolkit counts
+    caret: int | None = None  # as the toolkit counts
+
+
+def character_index(text: str, offset: int, length: int) -> int:
+    """Turn an offset of a toolkit that says `length` for this text into an index of Python's."""
+    if length == len(text):
+        return min(max(offset, 0), len(text))
+    return len(text.encode("utf-16-le")[: 2 * max(offset, 0)].decode("utf-16-le", "ignore"))
+
+
+def unit_index(text: str, index: int, length: int) -> int:
+    """Turn an index of Python's into an offset of a toolkit that says `length` for this text."""
+    return index if length == len(text) else _utf16_length(text[:index])
+
+
+def _utf16_length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+class TextField:
+    """An element, with what it held when it was last noted."""
+
+    def __init__(self, desk: Desk, target: Target) -> None:
+        self.desk = desk
+        self.target = target
+        self.before = Contents()
+
+    async def note(self) -> None:
+        """Remember what it holds now."""
+        self.before = await self.read()
+
+    async def read(self) -> Contents:
+        """Read it; a password field gives its length and caret only."""
+        target = self.target
+        if not target.has_text:
+            return Contents()
+        try:
+            answers = await self.desk.bus.ask_all([target.get(TEXT, "CharacterCount"), target.get(TEXT, "CaretOffset")])
+            length, caret = (getattr(answer, "value", None) for answer in answers)
+            text = None
+            if not target.secure and isinstance(length, int) and 0 <= length <= MAX_READ:
+                text = await self.desk.bus.ask(target.ask(TEXT, "GetText", "ii", 0, length)) if length else ""
+        except (CallFailed, CallTimedOut):
+            return Contents()
+        return Contents(text, length, caret)
+
+    def with_inserted(self, text: str) -> str | None:
+        """Give what it will hold once the text is in it; None where what it held is not known."""
+        held, length, caret = self.before
+        if held is None or length is None:
+            return None
+        at = len(held) if caret is None else character_index(held, caret, length)
+        return held[:at] + text + held[at:]
+
+    async def go_to_end(self) -> None:
+        """Put the caret behind everything, which takes a selection away too."""
+        if self.before.length is not None:
+            self.before = self.before._replace(caret=self.before.length)
+            await self._set_caret(self.before.length)
+
+    async def set(self, contents: str, caret: int) -> bool:
+        """Replace everything, and put the caret where it would be after typing; False where the program refuses."""
+        try:
+            await self.desk.bus.ask(self.target.ask(EDITABLE_TEXT, "SetTextContents", "s", contents))
+        except (CallFailed, CallTimedOut):
+            return False
+        length = (await self.read()).length
+        if length is not None:
+            await self._set_caret(unit_index(contents, caret, length))
+        return True
+
+    async def shows(self, contents: str, control: Control, wait_s: float = READ_BACK_S) -> bool:
+        """Wait until it holds exactly this; of a password field the length must do."""
+
+        async def is_there() -> bool:
+            now = await self.read()
+            return now.length in _lengths(contents) if self.target.secure else now.text == contents
+
+        return await _until(is_there, control, wait_s)
+
+    async def grew_by(self, text: str, control: Control) -> bool:
+        """Wait until it is longer by this text."""
+        held = self.before.length or 0
+
+        async def is_there() -> bool:
+            length = (await self.read()).length
+            return length is not None and length - held in _lengths(text)
+
+        return await _until(is_there, control, READ_BACK_S)
+
+    async def _set_caret(self, offset: int) -> None:
+        try:
+            await self.desk.bus.ask(self.target.ask(TEXT, "SetCaretOffset", "i", offset))
+        except (CallFailed, CallTimedOut):
+            return  # a comfort: what arrives is compared anyway
+
+
+def _lengths(text: str) -> set[int]:
+    return {len(text), _utf16_length(text)}
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], control: Control, wait_s: float) -> bool:
+    deadline = time.monotonic() + min(wait_s, control.remaining_s())
+    while not await condition():
+        if time.monotonic() > deadline:
+            return False
+        control.check()
+        await asyncio.sleep(POLL_S)
+    return True
+
+
+async def pause(seconds: float, control: Control) -> None:
+    """Let a program catch up, and stop when the action must."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        control.check()
+        await asyncio.sleep(min(POLL_S, left))
