@@ -82,9 +82,10 @@ class TextField:
 
     async def go_to_end(self) -> None:
         """Put the caret behind everything, which takes a selection away too."""
-        if self.before.length is not None:
-            self.before = self.before._replace(caret=self.before.length)
-            await self._set_caret(self.before.length)
+        end = self.before.length
+        if end is not None:
+            self.before = self.before._replace(caret=end)
+            await self._set_caret(end)
 
     async def set(self, contents: str, caret: int) -> bool:
         """Replace everything, and put the caret where it would be after typing; False where the program refuses."""
