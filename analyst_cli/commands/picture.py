@@ -8,7 +8,7 @@ from analyst_cli import config, output
 from analyst_cli.errors import AnalystError
 from analyst_server.wire.messages import Chart, Notification
 
-__all__ = ["print_picture"]
+__all__ = ["picture_file", "print_picture"]
 
 _LINES = 18
 _INKS = ("blue", "orange", "green", "magenta", "cyan")
@@ -41,7 +41,7 @@ def _print_pixels(notification: Notification, server: str | None, images: str) -
     abilities = detect() if images == "auto" else Abilities("kitty" if images == "kitty" else "sixel")
     if abilities.images == "half":
         return False
-    path = _file(notification.image_url, server, is_needed=notification.chart is None)
+    path = picture_file(notification.image_url, server, is_needed=notification.chart is None)
     if path is None:
         return False
     from analyst_cli.tui.charts import half, pixels  # noqa: PLC0415
@@ -78,7 +78,7 @@ def _print_plot(chart: Chart | None) -> bool:
 def _print_half_cells(notification: Notification, server: str | None) -> None:
     if notification.image_url is None or not output.color_wanted():
         return
-    path = _file(notification.image_url, server, is_needed=True)
+    path = picture_file(notification.image_url, server, is_needed=True)
     if path is None:
         return
     from rich.segment import Segment, Segments  # noqa: PLC0415
@@ -102,7 +102,7 @@ def _print_rich(drawing: object) -> None:
     output.raw(captured.get().rstrip("\n") + "\n")
 
 
-def _file(image_url: str, server: str | None, *, is_needed: bool) -> Path | None:
+def picture_file(image_url: str, server: str | None, *, is_needed: bool) -> Path | None:
     """Return the picture's file; None, and a word about it where nothing else can be drawn, when it cannot be had."""
     from analyst_cli.client.chart_cache import cached_chart, fetched_chart  # noqa: PLC0415
     from analyst_cli.client.target import target_of  # noqa: PLC0415

@@ -39,6 +39,7 @@ class InboxScreen(InboxActions):
         Binding("z", "snooze", "Snooze", tooltip="Put aside until later", id="inbox.snooze"),
         Binding("slash", "search", "Search", key_display="/", id="inbox.search"),
         Binding("f", "filter", "Filter", id="inbox.filter"),
+        Binding("i", "investigate", "Investigate", tooltip="Start the coding agent on it", id="inbox.investigate"),
         Binding("u", "undo", "Undo", show=False, tooltip="Take the last change back", id="inbox.undo"),
         Binding("A", "acknowledge", "Acknowledge", show=False, id="inbox.acknowledge"),
         Binding("U", "unread_only", "Unread only", show=False, id="inbox.unread_only"),

@@ -115,6 +115,14 @@ class InboxActions(InboxNarrowing):
         picture = shown.picture if shown is not None and shown.row.id == row.id else None
         self.post_message(Said(open_outside(self.inbox_app.desk.shown(row).notification.url, picture)))
 
+    def action_investigate(self) -> None:
+        row = self.query_one(NotificationList).current
+        if row is None:
+            return
+        from analyst_cli.tui.screens.inbox_agent import investigate  # noqa: PLC0415 - not needed for the first row
+
+        self.run_worker(investigate(self, self.inbox_app.desk.shown(row)), group="agent", exclusive=True)
+
     def _mark(self, ids: Sequence[str], state: str, words: str, *, until_s: float | None = None) -> None:
         if ids:
             self.run_worker(self._marked(ids, state, words, until_s), group="marks")
