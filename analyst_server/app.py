@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analyst_server.channel_parts import PortalScripts, PortalTelegram, open_channel_parts, scripts_of_users
 from analyst_server.config import GatewaySettings, Settings, is_loopback
 from analyst_server.errors import ConfigProblem, ListenProblem
 from analyst_server.gateway.dispatch import DispatchApi
@@ -109,8 +110,16 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
         start(keep_up(log, images, _retention(settings)))
         running = Running("", socket, data_dir, secret, hub, tokens)
         gate, ws_port = await _open_listeners(stack, start, settings.gateway, running, publisher)
+        scripts = scripts_of_users(settings, publisher.publish)
+        telegram = await open_channel_parts(stack, settings, data_dir, log, images, scripts=scripts)
         ports = PortalPorts(
-            authentication, log, images, hub.close_where, lambda body: publisher.publish(body, local=False)
+            authentication,
+            log,
+            images,
+            hub.close_where,
+            lambda body: publisher.publish(body, local=False),
+            PortalScripts(scripts) if scripts else None,
+            PortalTelegram(telegram) if telegram else None,
         )
         running.portal_url = await open_portal_listener(
             stack, start, settings, data_dir, ports, files=files, ws_port=ws_port

@@ -136,13 +136,19 @@ class PortalSettings:
 class TelegramSettings:
     """The Telegram bot."""
 
+    enabled: bool = setting(False, "run the bot in this process (analyst telegram serve runs it in one of its own)")
     token: str = setting("", "token of the bot; empty: no Telegram", env="TELEGRAM_BOT_TOKEN", secret=True)
+    socket: Path | None = setting(None, "path of the bot socket, as /run/notify-bot/bot.sock; empty: none")
+    api_url: str = setting("https://api.telegram.org", "the Bot API, or a server of one's own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerSettings:
-    """The runner of scripts."""
+    """Scripts that people start from the portal and from Telegram (`analyst runner` has settings of its own)."""
 
+    enabled: bool = setting(True, "let people list and run their scripts")
+    group: str = setting("dataread", "group of the accounts that may have scripts")
+    command: tuple[str, ...] = setting((), "the analyst that sudoers allows; empty: the one of the PATH")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -18,8 +18,9 @@ from analyst_server.inbox.images import ImageStore
 from analyst_server.inbox.log import InboxLog
 from analyst_server.portal import settings as portal_part
 from analyst_server.portal.application import open_portal
-from analyst_server.portal.parts import CloseWhere, DispatchAnswer
+from analyst_server.portal.parts import CloseWhere, DispatchAnswer, Scripts
 from analyst_server.portal.revocation import Authentication
+from analyst_server.portal.telegram_link import TelegramLinks
 
 __all__ = ["PortalPorts", "Start", "open_portal_listener", "portal_origins", "portal_settings"]
 
@@ -39,6 +40,8 @@ class PortalPorts:
     images: ImageStore
     close_where: CloseWhere
     publish: Callable[[bytes], Awaitable[HttpAnswer]]
+    scripts: Scripts | None = None  # None: this server runs no scripts
+    telegram: TelegramLinks | None = None  # None: no Telegram
 
 
 async def open_portal_listener(
@@ -66,6 +69,8 @@ async def open_portal_listener(
         ports.images,
         ports.close_where,
         dispatch=_dispatch(ports.publish),
+        scripts=ports.scripts,
+        telegram=ports.telegram,
     )
     files.callback(portal.close)
     start(portal.watch())  # revocations close sockets without a portal, too

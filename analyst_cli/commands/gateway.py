@@ -55,6 +55,7 @@ def serve(
         None, help="How browsers reach the portal, for instance https://alerts.example.com."
     ),
     dev_user: str | None = typer.Option(None, help="Let everybody on this machine in as this user; loopback only."),
+    telegram: bool | None = typer.Option(None, "--telegram/--no-telegram", help="Run the Telegram bot, or not."),
     socket: Path | None = _socket_option,
     data: Path | None = _data_option,
     settings: list[str] = _set_option,
@@ -75,6 +76,7 @@ def serve(
         "portal.enabled": portal,
         "portal.public_url": public_url,
         "portal.dev_user": dev_user,
+        "telegram.enabled": telegram,
         "store.data_dir": data,
     }
     chosen, _ = gateway_settings(config, flags | _pairs(settings))

@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 PARALLEL = typer.Option(
-    4, "--parallel", min=1, max=64, envvar="ANALYST_RUNNER_PARALLEL", help="Scripts that run at the same time."
+    4, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
 )
 FAILURE_ALERTS = typer.Option(
     True,

@@ -39,6 +39,8 @@ class ChannelSettings:
     data_dir: Path
     telegram_token: str = ""  # empty: no Telegram
     telegram_api: str = API_URL
+    telegram_bot: bool = True  # False: links only, the bot runs in a process of its own
+    apprise: bool = True
     pace: Pace | None = None  # None: Telegram's documented limits
     bot_socket: socket.socket | None = None  # bound already, section 1.5; None: none
 
@@ -61,7 +63,8 @@ async def open_channels(
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Channels]:
     """Run the channels as long as the block lasts. Raises `ConfigProblem`, `StoreUnavailable` at the start."""
-    check_installed(settings.data_dir)
+    if settings.apprise:
+        check_installed(settings.data_dir)
     outbox = Outbox(settings.data_dir / OUTBOX_FILE)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(outbox.close)
@@ -70,7 +73,7 @@ async def open_channels(
             if settings.telegram_token
             else None
         )
-        if (settings.data_dir / FILE_NAME).exists():
+        if settings.apprise and (settings.data_dir / FILE_NAME).exists():
             apprise = AppriseChannel(settings.data_dir, read_image, now=now)
             delivery = Delivery(outbox, apprise, now=now)
             following = Following(log, outbox, apprise, apprise.users, queued=delivery.wake.set, now=now)
@@ -88,9 +91,11 @@ async def _telegram(
     scripts: UserScripts | None,
     now: Callable[[], float],
 ) -> TelegramLinks:
+    links = TelegramLinks(settings.data_dir, outbox, now=now)
+    if not settings.telegram_bot:
+        return links
     session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
     api = BotApi(session, settings.telegram_token, settings.telegram_api.rstrip("/"))
-    links = TelegramLinks(settings.data_dir, outbox, now=now)
     telegram = TelegramChannel(
         api, links, outbox, read_image, scripts_run=scripts is not None, pace=settings.pace, now=now
     )
