@@ -92,6 +92,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANALYST_SCRIPTS_DIR": str(folder / "notifications"),
         "ANALYST_NOTIFICATIONS_DIR": str(folder / "runner"),
         "ANALYST_SCRIPT_PYTHON": sys.executable,
+        **({} if Path.home().is_dir() else {"HOME": str(folder)}),  # containers may have none, and scripts run in it
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",  # the demo's token must not go into the person's keyring
     }
 
@@ -205,7 +206,7 @@ def _analyst(environment: dict[str, str], *arguments: str, stdin: str = "") -> s
         check=False,
     )
     if done.returncode:
-        words = done.stderr.strip().splitlines()
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise LocalProblem(
             f"analyst {' '.join(arguments[:3])} failed ({words[-1] if words else done.returncode})",
             "run it with ANALYST_DEBUG=1",

@@ -230,7 +230,12 @@ def run_script(
             started=started,
         )
     except OSError as exc:
-        reason = f"{interpreter} cannot be started ({exc.strerror}); name a Python with --python"
+        at_fault, way_out = (
+            (interpreter, "name a Python with --python")
+            if settings.home.is_dir()
+            else (settings.home, "scripts run in the home folder: make it")
+        )
+        reason = f"{at_fault} cannot be used ({exc.strerror}); {way_out}"
         return Landed(replace(record, outcome=Outcome.FAILED, reason=reason))
     return _landed(script, record, finished)
 
