@@ -5,11 +5,12 @@ a server are applied once, however often and by however many processes they are 
 one thread at a time.
 """
 
+import errno
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -39,7 +40,12 @@ class Inbox:
         with self._translated():
             if path != ":memory:":
                 private_folder(Path(path).parent)
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+                # An existing file is not opened here: closing a descriptor of it would drop the locks of every connection to it that
+                # this process has, and the next process to close it would delete the log under them (sqlite.org/howtocorrupt.html, 2.2).
+                with suppress(FileExistsError):
+                    if Path(path).is_symlink():
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             # NORMAL may lose the last commits with the power, never consistency; the cursor is lost with them, so the server sends them again
             self._db.execute("PRAGMA synchronous = NORMAL")

@@ -1,6 +1,8 @@
 """The local inbox: idempotent, ordered, shared, undoable."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -288,3 +290,13 @@ def test_a_damaged_store_and_a_symbolic_link_are_one_sentence(path: Path, tmp_pa
     link.symlink_to(path)
     with pytest.raises(LocalProblem, match="cannot be opened"):
         Inbox(link)
+
+
+def test_a_process_that_has_it_open_twice_keeps_it_whole_when_another_one_closes_it(inbox: Inbox, path: Path) -> None:
+    """`analyst watch` has two connections; a command beside it opens, reads and closes, again and again."""
+    for number in (1, 2):
+        with Inbox(path):
+            fill(inbox, note(number))
+        beside = f"from analyst_cli.client.inbox import Inbox; box = Inbox({str(path)!r}); print(box.cursor().seq); box.close()"
+        done = subprocess.run([sys.executable, "-c", beside], capture_output=True, text=True, check=False)
+        assert done.stdout.strip() == str(number), done.stderr
