@@ -230,12 +230,10 @@ def run_script(
             started=started,
         )
     except OSError as exc:
-        at_fault, way_out = (
-            (interpreter, "name a Python with --python")
-            if settings.home.is_dir()
-            else (settings.home, "scripts run in the home folder: make it")
-        )
-        reason = f"{at_fault} cannot be used ({exc.strerror}); {way_out}"
+        problem, way_out = f"{interpreter} cannot be started", "name a Python with --python"
+        if not settings.home.is_dir():
+            problem, way_out = f"the home folder {settings.home} cannot be entered", "scripts run in it: make it"
+        reason = f"{problem} ({exc.strerror}); {way_out}"
         return Landed(replace(record, outcome=Outcome.FAILED, reason=reason))
     return _landed(script, record, finished)
 
