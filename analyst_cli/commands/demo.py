@@ -150,7 +150,7 @@ def _portal_address(process: subprocess.Popen[str]) -> str:
 def _run_sample(environment: dict[str, str], name: str, step: int) -> bool:
     """Let a sample look at a month of its data; tell whether that gave an alert."""
     ran = _analyst({**environment, "ANALYST_SAMPLE_STEP": str(step)}, "scripts", "run", name, "--json")
-    return json.loads(ran.splitlines()[-1])["outcome"] == "sent"
+    return bool(json.loads(ran.splitlines()[-1])["outcome"] == "sent")
 
 
 @contextmanager
