@@ -143,16 +143,16 @@ class Chromium:
         self._port = port
 
     @asynccontextmanager
-    async def page(self) -> AsyncIterator[Page]:
-        """Open a tab without cookies of others."""
+    async def page(self, *, own_context: bool = True) -> AsyncIterator[Page]:
+        """Open a tab without cookies of others; without a context of its own, in the profile with its preferences."""
         async with aiohttp.ClientSession(f"http://127.0.0.1:{self._port}") as http:
             async with http.get("/json/version") as answer:
                 browser_url = (await answer.json())["webSocketDebuggerUrl"]
             async with connect(browser_url, max_size=None) as browser:
-                context = await _ask(browser, "Target.createBrowserContext", disposeOnDetach=True)
-                target = await _ask(
-                    browser, "Target.createTarget", url="about:blank", browserContextId=context["browserContextId"]
+                context = (
+                    await _ask(browser, "Target.createBrowserContext", disposeOnDetach=True) if own_context else {}
                 )
+                target = await _ask(browser, "Target.createTarget", url="about:blank", **context)
                 address = f"ws://127.0.0.1:{self._port}/devtools/page/{target['targetId']}"
                 page = Page(await connect(address, max_size=None))
                 await page.prepare()

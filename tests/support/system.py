@@ -110,7 +110,7 @@ class System:
 
 
 @contextmanager
-def running_system(**more: str) -> Iterator[System]:
+def running_system(*, ports: tuple[int, int] = (0, 0), **more: str) -> Iterator[System]:
     """Start a gateway in a folder of its own; `more` is added to the environment of everything."""
     with tempfile.TemporaryDirectory(prefix="sys") as folder:
         home = Path(folder)
@@ -123,7 +123,7 @@ def running_system(**more: str) -> Iterator[System]:
             "ANALYST_SCRIPT_PYTHON": sys.executable,
             **more,
         }
-        system = System(home, environment)
+        system = System(home, environment, ports)
         try:
             system.start()
             environment["ANALYST_SERVER"] = system.portal_url
