@@ -179,11 +179,13 @@ async def serve(options: ServeOptions) -> AsyncIterator[Serving]:
             host.socket_path = client_path
             serving = Serving(host, options)
             serving._read_preferences()  # noqa: SLF001 - the two halves of one module
-            async with _doors(serving, client_path, operator_path), _housekeeping(serving):
-                if host.state is not HostState.PANIC and not options.wait_for_start:
-                    await host.start()
-                yield serving
-            await host.close()
+            try:
+                async with _doors(serving, client_path, operator_path), _housekeeping(serving):
+                    if host.state is not HostState.PANIC and not options.wait_for_start:
+                        await host.start()
+                    yield serving
+            finally:
+                await host.close()
     finally:
         lock.release()
 

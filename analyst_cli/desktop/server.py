@@ -68,6 +68,9 @@ class Doorway:
             task = loop.create_task(self._serve(connection))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
+            task.add_done_callback(
+                lambda _, ended=connection: ended.close()
+            )  # also when it was cancelled before it began
 
     async def _serve(self, connection: socket.socket) -> None:
         connection.setblocking(False)

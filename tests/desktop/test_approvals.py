@@ -1,0 +1,128 @@
+"""A person decides: pending questions, approval, denial, expiry, and what the person is shown."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_desktop_world import World, desktop_world
+
+CLICK = {"target": {"selector": {"byRole": "AXButton", "titleContains": "Go"}}}
+ANYONE = {"confirm.approver": "anyone"}
+
+
+async def asked(world: World, method: str = "click", **params: Any) -> str:
+    found = await world.result("confirm.issue", intent={"method": f"desktop.{method}", "params": params or CLICK})
+    assert found["pending"] is True
+    assert "token" not in found
+    return str(found["approvalId"])
+
+
+async def test_an_approved_action_is_done_once(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        approval_id = await asked(world)
+        waiting = asyncio.create_task(world.result("confirm.await", approvalId=approval_id))
+        status = (await operator.call("operator.status", {}))["result"]
+        [approval] = status["approvals"]
+        [action] = approval["actions"]
+        assert action["app"] == "org.example.App"
+        assert action["element"] == "AXButton|Go|x=10,y=10,w=80,h=24"
+        assert (await operator.call("operator.approve", {"approvalId": approval_id}))["result"]["state"] == "approved"
+        token = (await waiting)["token"]
+        done = (await world.call("click", **CLICK, confirm={"token": token}))["result"]
+        assert done["clicked"] is True
+        assert world.events(world.executions()[-1])[-1]["confirmedBy"] == "operator"
+        assert (await world.error("confirm.await", approvalId=approval_id))["details"]["reason"] == "used"
+        assert [entry["type"] for entry in world.audit() if entry["type"].startswith("confirm.")] == [
+            "confirm.asked",
+            "confirm.approved",
+            "confirm.issued",
+        ]
+
+
+async def test_a_denied_action_is_told(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        approval_id = await asked(world)
+        await operator.call("operator.deny", {"approvalId": approval_id})
+        assert (await world.error("confirm.await", approvalId=approval_id))["details"]["reason"] == "denied"
+        again = await operator.call("operator.approve", {"approvalId": approval_id})
+        assert again["error"]["details"]["reason"] == "denied"
+
+
+async def test_nobody_decides_in_time(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world:
+        approval_id = await asked(world)
+        waiting = asyncio.create_task(world.error("confirm.await", approvalId=approval_id, meta={"timeoutMs": 200}))
+        assert (await waiting)["code"] == "DESKTOP_TIMEOUT"
+        for approval in world.host.book._approvals.values():
+            approval.expires_at = world.host.monotonic() - 0.001
+        assert (await world.error("confirm.await", approvalId=approval_id))["details"]["reason"] == "expired"
+
+
+async def test_the_text_is_shown_only_on_request_and_that_is_written_down(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        target = {"selector": {"titleContains": "Name"}}
+        approval_id = await asked(world, "typeText", text="plover-7731", target=target)
+        status = await operator.call("operator.status", {})
+        assert "plover-7731" not in json.dumps(status)
+        assert status["result"]["approvals"][0]["actions"][0]["textLength"] == 11
+        shown = (await operator.call("operator.reveal", {"approvalId": approval_id}))["result"]
+        assert shown["texts"] == ["plover-7731"]
+        assert world.audit()[-1]["type"] == "confirm.revealed"
+
+
+async def test_one_approval_covers_the_steps_of_a_run(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        intents = [{"method": "desktop.hotkey", "params": {"keys": keys}} for keys in ("a", "b")]
+        found = await world.result("confirm.issue", intents=intents)
+        await operator.call("operator.approve", {"approvalId": found["approvalId"]})
+        tokens = (await world.result("confirm.await", approvalId=found["approvalId"]))["tokens"]
+        for keys, token in zip("ab", tokens, strict=True):
+            assert "result" in await world.call("hotkey", keys=keys, confirm={"token": token["token"]})
+
+
+async def test_the_terminal_that_asked_cannot_approve(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator") as world, world.operator() as operator:
+        approval_id = await asked(world)
+        refused = (await operator.call("operator.approve", {"approvalId": approval_id}))["error"]
+        assert refused["code"] == "DESKTOP_CALLER_NOT_ALLOWED"
+        assert refused["details"]["reason"] in {"same_channel", "no_terminal"}
+
+
+@pytest.mark.parametrize("method", ["click", "typeText", "hotkey"])
+async def test_the_window_of_the_approving_person_is_never_driven(tmp_path: Path, method: str) -> None:
+    async with desktop_world(tmp_path) as world, world.operator() as operator:
+        await operator.call("operator.status", {})
+        ours = next(iter(world.host.protected_pids()))
+        for app in world.desktop.script.apps:
+            app.pid = ours
+        params: dict[str, Any] = {
+            "click": CLICK,
+            "typeText": {"text": "x", "target": {"selector": {"titleContains": "Name"}}},
+            "hotkey": {"keys": "enter"},
+        }[method]
+        error = (await world.act(method, **params))["error"]
+        assert (error["code"], error["details"]["reason"]) == ("DESKTOP_CALLER_NOT_ALLOWED", "approval_surface")
+        assert world.done == []
+
+
+async def test_a_question_belongs_to_the_one_who_asked(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world:
+        found = await world.result(
+            "confirm.issue", intent={"method": "desktop.click", "params": CLICK}, bind="connection"
+        )
+        async with world.another_client() as client:
+            error = (await world.call("confirm.await", client=client, approvalId=found["approvalId"]))["error"]
+            assert error["details"]["reason"] == "unknown_approval"
+
+
+async def test_a_watching_screen_is_woken_by_a_question(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator") as world, world.operator() as operator:
+        revision = (await operator.call("operator.status", {}))["result"]["revision"]
+        watching = asyncio.create_task(operator.call("operator.watch", {"revision": revision, "waitS": 20}))
+        await asyncio.sleep(0)
+        approval_id = await asked(world)
+        async with asyncio.timeout(5):
+            assert (await watching)["result"]["approvals"][0]["approvalId"] == approval_id
