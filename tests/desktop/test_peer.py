@@ -13,8 +13,8 @@ import pytest
 from analyst_cli.desktop.endpoint import client_socket_path
 from analyst_cli.desktop.operator import may_decide
 from analyst_cli.desktop.peer import Ancestor, Peer, peer_of
-from tests.support.fake_desktop_world import World
 from tests.support.eventually import eventually
+from tests.support.fake_desktop_world import World
 
 CONNECT = "import socket,sys,os,time; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
 
