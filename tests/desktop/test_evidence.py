@@ -1,0 +1,276 @@
+"""K18: what an execution leaves behind, in order, chained, and readable after any death."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from analyst_cli.desktop.audit import AuditLog
+from analyst_cli.desktop.client import HostClient
+from analyst_cli.desktop.hashchain import NO_HASH, ChainedLines, ChainFault, verify
+from analyst_cli.desktop.retention import purge
+from analyst_cli.desktop.review import verdicts
+from tests.support.fake_desktop_world import REPORT, World, desktop_world
+
+
+async def test_observe_writes_what_the_source_document_promises(world: World) -> None:
+    done = await world.result("observe")
+    folder = Path(done["evidence"]["dir"])
+    assert {"executionId", "evidence"} <= set(done)
+    assert done["evidence"] == {
+        "dir": str(folder),
+        "envPath": "env.json",
+        "eventsPath": "events.ndjson",
+        "screenshotPath": "observe.png",
+        "axPath": "ax.json",
+    }
+    assert folder.parent.parent == world.workspace / "artifacts" / "desktop"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "ax.json",
+        "env.json",
+        "events.ndjson",
+        "observe.png",
+        "result.json",
+    ]
+    assert Image.open(io.BytesIO((folder / "observe.png").read_bytes())).size == (1280, 800)
+    tree = json.loads((folder / "ax.json").read_text())
+    assert tree["tree"]["role"] == "AXApplication"
+    assert tree["traversal"]["truncated"] is False
+    assert tree["frontmost"] == {"bundleId": "org.example.App", "pid": 4001}
+
+
+async def test_env_json_has_the_members_of_the_source_document_and_ours(world: World) -> None:
+    done = await world.result("observe", meta={"requestId": "r-7"})
+    env = json.loads(Path(done["evidence"]["dir"], "env.json").read_text())
+    assert env["workspacePath"] == str(world.workspace)
+    assert env["host"] == {"pid": os.getpid(), "bundleId": "com.analyst.desktop.bridge", "version": "0.1.0"}
+    assert env["permissions"] == {"accessibility": True, "screenRecording": True}
+    assert {"pid", "auditTokenDigest", "signingId", "teamId"} <= set(env["peer"])
+    assert (env["requestId"], env["method"], env["schemaVersion"], env["backend"]) == (
+        "r-7",
+        "desktop.observe",
+        1,
+        "fake",
+    )
+    assert env["displays"][0]["frame"]["width"] == 1280
+
+
+@pytest.mark.parametrize("missing", ["accessibility", "screenRecording"])
+async def test_a_missing_permission_skips_only_its_artefact(tmp_path: Path, missing: str) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "permissions": {missing: False}}) as world:
+        done = await world.result("observe")
+        assert done["permissionsMissing"] == done["evidence"]["permissionsMissing"] == [missing]
+        assert ("axPath" in done["evidence"]) is (missing != "accessibility")
+        assert ("screenshotPath" in done["evidence"]) is (missing != "screenRecording")
+        assert Path(done["evidence"]["dir"], "observe.png").exists() is (missing != "screenRecording")
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ({"includeScreenshot": False}, {"ax.json"}),
+        ({"includeAxTree": False}, {"observe.png"}),
+        ({"includeScreenshot": False, "includeAxTree": False}, set()),
+    ],
+)
+async def test_observe_honours_its_options(world: World, options: dict[str, Any], files: set[str]) -> None:
+    done = await world.result("observe", options=options)
+    names = {path.name for path in Path(done["evidence"]["dir"]).iterdir()}
+    assert names - {"env.json", "events.ndjson", "result.json"} == files
+
+
+@pytest.mark.parametrize(("options", "stop"), [({"axMaxDepth": 1}, "max_depth"), ({"axMaxNodes": 3}, "max_nodes")])
+async def test_a_cut_tree_says_so(world: World, options: dict[str, Any], stop: str) -> None:
+    done = await world.result("observe", options=options)
+    ax = json.loads(Path(done["evidence"]["dir"], "ax.json").read_text())
+    assert (ax["traversal"]["truncated"], ax["traversal"]["stopReason"]) == (True, stop)
+    assert "truncatedChildren" in json.dumps(ax["tree"])
+
+
+async def test_values_are_left_out_unless_the_operator_wants_them(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path) as world:
+        ax = Path((await world.result("observe"))["evidence"]["dir"], "ax.json").read_text()
+        assert "AXValue" not in ax
+        assert '"valueLength":3' in ax
+    async with desktop_world(tmp_path, settings={"evidence.includeText": True}) as world:
+        ax = Path((await world.result("observe"))["evidence"]["dir"], "ax.json").read_text()
+        assert '"AXValue":"old"' in ax
+        assert "hunter2" not in ax
+
+
+async def test_windows_of_password_managers_are_black(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, settings={"evidence.hiddenApps": ["org.example.App"]}) as world:
+        done = await world.result("observe")
+        picture = Image.open(Path(done["evidence"]["dir"], "observe.png"))
+        assert picture.getpixel((20, 20)) == (0, 0, 0)
+        assert picture.getpixel((1000, 700)) != (0, 0, 0)
+
+
+async def test_screenshots_can_be_off_and_always(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, settings={"evidence.screenshots": "off"}) as world:
+        assert "screenshotPath" not in (await world.result("observe"))["evidence"]
+    async with desktop_world(tmp_path, settings={"evidence.screenshots": "always"}) as world:
+        assert "screenshotPath" in (await world.result("observe", options={"includeScreenshot": False}))["evidence"]
+
+
+async def test_a_click_may_take_pictures_before_and_after(world: World) -> None:
+    target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
+    done = (await world.act("click", target=target, options={"screenshots": True}))["result"]
+    assert {"before.png", "after.png"} <= {path.name for path in Path(done["evidence"]["dir"]).iterdir()}
+
+
+async def test_every_execution_has_one_start_one_end_and_a_line_in_the_index(world: World) -> None:
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("observe", {}),
+        ("find", {"selector": {"byRole": "AXButton"}}),
+        ("find", {"selector": {"byPath": [9, 9]}}),
+        ("highlight", {"target": {"selector": {"titleContains": "none"}}}),
+        ("listModals", {}),
+        ("waitUntil", {"condition": {"selectorExists": {"titleContains": "none"}}, "timeoutMs": 1}),
+        ("click", {"target": {"selector": {"titleContains": "Go"}}}),
+        ("hotkey", {"keys": "a", "confirm": {"token": "bad"}}),
+    ]
+    for method, params in calls:
+        await world.call(method, **params)
+    index = world.index()
+    assert len(index) == len(calls) == len(world.executions())
+    for entry in index:
+        assert set(entry) == {
+            "ts", "executionId", "requestId", "method", "ok", "errorCode", "evidenceDir", "eventsPath", "durationMs", "peerDigest", "lastHash",
+        }  # fmt: skip
+        events = world.events(world.workspace / entry["evidenceDir"])
+        kinds = [event["type"] for event in events]
+        assert kinds[0] == "desktop.start"
+        assert kinds[-1] == ("desktop.stop" if entry["ok"] else "desktop.error")
+        assert kinds.count("desktop.start") == 1
+        assert len({"desktop.stop", "desktop.error"} & set(kinds)) == 1
+        assert entry["errorCode"] is None or entry["errorCode"] == events[-1]["error"]["code"]
+        assert (world.workspace / entry["evidenceDir"] / "result.json").exists()
+    assert [verdict.fault for verdict in verdicts(world.workspace)] == [None] * len(calls)
+
+
+async def test_a_hundred_executions_at_once_give_a_hundred_whole_lines(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, settings={"limits.queue": 200}) as world:
+        replies = await asyncio.gather(*(world.call("find") for _ in range(100)))
+        assert all("result" in reply for reply in replies)
+        assert len({entry["executionId"] for entry in world.index()}) == 100
+
+
+async def test_a_changed_event_is_noticed(world: World) -> None:
+    await world.result("find")
+    [folder] = world.executions()
+    path = folder / "events.ndjson"
+    path.write_text(path.read_text().replace("desktop.find", "desktop.fynd", 1))
+    [verdict] = verdicts(world.workspace)
+    assert verdict.fault
+
+
+def test_a_chain_tells_what_was_done_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "chain"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    chain = ChainedLines(fd)
+    for number in range(4):
+        chain.append({"n": number})
+    os.close(fd)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert verify(lines) == (4, chain.last_hash)
+    assert verify([]) == (0, NO_HASH)
+    for damaged in (
+        lines[1:],
+        [*lines[:1], *lines[2:]],
+        [lines[1], lines[0]],
+        [*lines[:3], lines[3].replace(b"3", b"4")][::-1],
+        [b"{}\n"],
+        [b"x\n"],
+    ):
+        with pytest.raises(ChainFault):
+            verify(damaged)
+
+
+def test_the_audit_log_goes_on_where_it_was_and_sets_a_damaged_file_aside(tmp_path: Path) -> None:
+    for number in range(3):
+        log = AuditLog(tmp_path, lambda: 1.0)
+        log.write("state", number=number)
+        log.close()
+    assert verify((tmp_path / "audit.ndjson").read_bytes().splitlines())[0] == 3
+    with (tmp_path / "audit.ndjson").open("a") as file:
+        file.write('{"torn')
+    log = AuditLog(tmp_path, lambda: 1.0)
+    log.write("state", number=4)
+    log.close()
+    assert len(list(tmp_path.glob("audit-damaged-*"))) == 1
+    assert verify((tmp_path / "audit.ndjson").read_bytes().splitlines())[0] == 1
+
+
+def test_old_evidence_goes_and_other_files_stay(tmp_path: Path) -> None:
+    base = tmp_path / "ws" / "artifacts" / "desktop"
+    names = ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002", "mine"]
+    for day in ("2026-01-01", "2026-02-01", "holiday"):
+        for name in names:
+            (base / day / name).mkdir(parents=True)
+            (base / day / name / "f").write_bytes(b"x" * 1_000)
+    (base / "2026-01-01" / "00000000-0000-0000-0000-000000000003").symlink_to(tmp_path)
+    now = 1_770_000_000.0  # 2026-02-02
+    assert purge(str(tmp_path), 14, 0, now) == 2
+    assert sorted(path.name for path in (base / "2026-01-01").iterdir()) == [
+        "00000000-0000-0000-0000-000000000003",
+        "mine",
+    ]
+    assert purge(str(tmp_path), 0, 1_500, now) == 1
+    assert (base / "holiday" / names[0] / "f").exists()
+
+
+async def test_a_kill_in_the_middle_leaves_files_that_can_be_read(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    script = tmp_path / "d.json"
+    script.write_text(json.dumps({**REPORT, "delays": {"key": 0.02}}))
+    command = [
+        "-m",
+        "analyst_cli",
+        "desktop",
+        "serve",
+        "--backend",
+        "fake",
+        "--script",
+        str(script),
+        "--workspace-root",
+        str(tmp_path),
+        "--confirm",
+        "self",
+        "--allow",
+        "*",
+    ]
+    for _ in range(2):  # the second start finds a stale socket and a lock that nobody holds
+        host = await asyncio.create_subprocess_exec(sys.executable, *command, stderr=asyncio.subprocess.PIPE)
+        assert host.stderr is not None
+        async with asyncio.timeout(20):
+            assert b"running" in await host.stderr.readline()
+        async with await HostClient.connect() as client:
+            meta = {"workspacePath": str(tmp_path / "ws")}
+            target = {"selector": {"byRole": "AXTextField", "titleContains": "Name"}}
+            intent = {"method": "desktop.typeText", "params": {"text": "k" * 500, "target": target}}
+            token = (await client.call("desktop.confirm.issue", {"meta": meta, "intent": intent}))["result"]["token"]
+            params = {"meta": meta, "text": "k" * 500, "target": target, "confirm": {"token": token}}
+            typing = asyncio.create_task(client.call("desktop.typeText", params))
+            waited = await client.call(
+                "desktop.waitUntil",
+                {"meta": meta, "condition": {"valueContains": {"selector": target["selector"], "value": "kk"}}},
+            )
+            assert "result" in waited
+            host.send_signal(signal.SIGKILL)
+            await host.wait()
+            assert (await asyncio.gather(typing, return_exceptions=True))[0].__class__.__name__ == "HostUnreachable"
+    folders = sorted((tmp_path / "ws" / "artifacts" / "desktop").glob("????-??-??/*"))
+    assert len(folders) == 4
+    for path in [file for folder in folders for file in folder.iterdir()]:
+        for line in path.read_text().splitlines() if path.suffix == ".ndjson" else [path.read_text()]:
+            json.loads(line)
+    faults = [verdict.fault for verdict in verdicts(tmp_path / "ws")]
+    assert sorted(fault or "" for fault in faults) == ["", "", *["it did not end: the index has no line for it"] * 2]
