@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import paths
-from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable
+from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, SettingsProblem
 
 if TYPE_CHECKING:
     from analyst_server.runner.settings import RunnerSettings
@@ -65,7 +65,7 @@ def runner_settings(
 @contextmanager
 def server_errors() -> Iterator[None]:
     """Turn the errors of the server's parts into those that the command line shows."""
-    from analyst_server.errors import RequestRefused, ServerError  # noqa: PLC0415
+    from analyst_server.errors import ConfigProblem, RequestRefused, ServerError  # noqa: PLC0415
     from analyst_server.runner.dispatching import GatewayAway  # noqa: PLC0415
     from analyst_server.runner.scripts import ScriptNotFound  # noqa: PLC0415
 
@@ -73,6 +73,7 @@ def server_errors() -> Iterator[None]:
         yield
     except ServerError as exc:
         kinds: dict[type[ServerError], type[AnalystError]] = {
+            ConfigProblem: SettingsProblem,
             ScriptNotFound: NotFound,
             GatewayAway: ServerUnreachable,
             RequestRefused: ServerRefused,

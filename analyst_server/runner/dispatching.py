@@ -9,7 +9,7 @@ from typing import Any
 
 from analyst_server.errors import RequestRefused, ServerError
 
-__all__ = ["Dispatched", "GatewayAway", "dispatch"]
+__all__ = ["Dispatched", "GatewayAway", "dispatch", "post"]
 
 TIMEOUT_S = 15.0  # the gateway answers after its commit; a stalled disk takes seconds
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -40,12 +40,17 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def dispatch(path: Path, *, user: str, notification: dict[str, Any]) -> Dispatched:
     """Dispatch one notification. Raises `GatewayAway` (also on 5xx), and `RequestRefused` when the gateway says no for good."""
+    status, answer = post(path, json.dumps({"user": user, "notification": notification}).encode())
+    return _dispatched(status, answer, notification)
+
+
+def post(path: Path, body: bytes) -> tuple[int, bytes]:
+    """Post a body to `/dispatch` and return status and answer as they are. Raises `GatewayAway` when nobody answers."""
     connection = _UnixConnection(path)
     try:
-        body = json.dumps({"user": user, "notification": notification}).encode()
         connection.request("POST", "/dispatch", body, {"Content-Type": "application/json"})
         response = connection.getresponse()
-        status, answer = response.status, response.read(MAX_ANSWER_BYTES)
+        return response.status, response.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as exc:
         what = exc.strerror if isinstance(exc, OSError) and exc.strerror else (str(exc) or type(exc).__name__)
         raise GatewayAway(
@@ -54,7 +59,6 @@ def dispatch(path: Path, *, user: str, notification: dict[str, Any]) -> Dispatch
         ) from exc
     finally:
         connection.close()
-    return _dispatched(status, answer, notification)
 
 
 def _dispatched(status: int, answer: bytes, notification: dict[str, Any]) -> Dispatched:

@@ -1,4 +1,4 @@
-"""What the tests need from npm, installed once a virtual environment: an OpenID Connect provider and axe-core."""
+"""What the tests need from npm, installed once a virtual environment: an OpenID Connect provider, axe-core, an emulator of Telegram."""
 
 import fcntl
 import hashlib
@@ -50,6 +50,28 @@ def oidc_provider(redirect_uri: str) -> Iterator[str]:
     try:
         issuer = next(line.split()[1] for line in process.stdout if line.startswith("ready"))
         yield issuer
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+@contextmanager
+def telegram_emulator() -> Iterator[str]:
+    """Run the foreign emulator of Telegram's Bot API; return its URL."""
+    folder = installed()
+    source = (
+        "const net = require('net'); const Server = require('telegram-test-api');"
+        "const probe = net.createServer().listen(0, '127.0.0.1', () => { const {port} = probe.address(); probe.close(async () => {"
+        "const server = new (Server.default || Server)({port, host: '127.0.0.1'}); await server.start(); console.log('ready', port); }); });"
+    )
+    process = subprocess.Popen(
+        ["node", "-e", source], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    try:
+        port = next(line.split()[1] for line in process.stdout if line.startswith("ready"))
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(10)
