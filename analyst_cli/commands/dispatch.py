@@ -43,7 +43,8 @@ def dispatch(
     json_file: str | None = typer.Option(
         None, "--json", metavar="FILE|-", help="The whole notification as JSON; - reads standard input."
     ),
-    wait: float | None = typer.Option(None, metavar="SECONDS", help="Wait until every known device has it."),
+    wait: bool = typer.Option(False, "--wait", help="Wait until every known device has it, and tell per device."),
+    wait_s: float = typer.Option(30.0, "--wait-timeout", metavar="SECONDS", help="How long --wait waits."),
     socket: Path | None = _socket_option,
 ) -> None:
     """Send a notification to a user; ends with 0 once it is stored.
@@ -72,8 +73,8 @@ def dispatch(
     _address(request, user)
     answer = ask_gateway("POST", "/dispatch", socket=socket, body=request)
     _report(answer)
-    if wait is not None:
-        _wait(answer["id"], socket=socket, seconds=wait)
+    if wait:
+        _wait(answer["id"], socket=socket, seconds=wait_s)
 
 
 def status(

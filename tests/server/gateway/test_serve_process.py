@@ -73,14 +73,16 @@ async def test_waiting_for_devices_ends_when_each_has_acknowledged(system: Syste
                 await socket.send(json.dumps({"type": "ack", "seq": message["seq"]}))
 
     device = asyncio.ensure_future(acknowledge())
-    done = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t", "--wait", "10")
+    done = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t", "--wait", "--wait-timeout", "10")
     assert "all 1 devices have it" in done.stderr
     status = await asyncio.to_thread(system.run, "status", done.stdout.strip())
     rows = [line.split("\t") for line in status.stdout.splitlines()]
     assert [row[:3] for row in rows] == [["jana", "", "stored"], ["jana", "desk", "acknowledged"]]
     await socket.close()
     await asyncio.gather(device, return_exceptions=True)
-    late = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t2", "--wait", "0.3", check=False)
+    late = await asyncio.to_thread(
+        system.run, "dispatch", "-u", "jana", "-t", "t2", "--wait", "--wait-timeout", "0.3", check=False
+    )
     assert late.returncode == 1
     assert "not every device has it after 0.3 s: desk; look later: analyst status" in late.stderr
 
