@@ -13,6 +13,7 @@ from analyst_server.identity.tokens import Tokens
 from analyst_server.inbox.log import InboxLog
 from analyst_server.portal import api, dashboard, downloads, link, oidc_signin, signin, telegram_routes, wellknown
 from analyst_server.portal.accounts import Accounts
+from analyst_server.portal.audit import prune_audit
 from analyst_server.portal.codes import Codes
 from analyst_server.portal.database import Database, open_database
 from analyst_server.portal.guards import add_headers, answer_errors, refuse_other_sites
@@ -41,7 +42,7 @@ class Portal:
     watched: Database
 
     async def watch(self) -> None:
-        """Until cancelled: notice revocations of other processes, and close the sockets of those who are refused."""
+        """Until cancelled: notice revocations of other processes, close the sockets of those who are refused, note which devices came by."""
         await watch_revocations(self.watched, self.parts.authentication, self.parts.close_refused)
 
     def close(self) -> None:
@@ -77,6 +78,7 @@ def open_portal(
 ) -> Portal:
     """Open the accounts and return the portal. Raises `StoreUnavailable`."""
     database = open_database(settings.data_dir / ACCOUNTS_FILE)
+    prune_audit(database, now=now())
     parts = Parts(
         settings=settings,
         database=database,

@@ -85,10 +85,9 @@ class Parts:
 
     def note_seen(self, principal: Principal) -> None:
         """Remember, in the database's thread, that an app called: its user is linked (1.4), its device was here."""
-        now = self.now()
-        self.link_state.link(principal.username, at=rfc3339(now))
+        self.link_state.link(principal.username, at=rfc3339(self.now()))
         if principal.device:
-            self.accounts.note_seen(principal.device, now=now)
+            self.accounts.note_seen(principal.device, now=self.now())
 
     async def revoked(self) -> None:
         """Let a revocation that was just stored take effect at once, not with the watcher's next look."""

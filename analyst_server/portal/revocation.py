@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from analyst_server.errors import StoreUnavailable, TokenRefused
 from analyst_server.identity.principal import Principal
 from analyst_server.identity.tokens import Tokens
+from analyst_server.portal.accounts import Accounts
 from analyst_server.portal.database import Database
 
 __all__ = ["Authentication", "Revocations", "read_revocations", "watch_revocations"]
@@ -52,11 +53,17 @@ class Authentication:
     def __init__(self, tokens: Tokens, *, now: Callable[[], float]) -> None:
         self.tokens = tokens
         self.revocations = Revocations()
+        self.seen: dict[
+            str, float
+        ] = {}  # devices that came by since the watcher last wrote it down, and when; at most all there are
         self._now = now
 
     def verify(self, token: str, *, issuer_required: bool = True) -> Principal:
         """Return who is behind a valid token. Raises `TokenRefused`."""
-        return self._admitted(self.tokens.verify(token, now=self._now(), issuer_required=issuer_required))
+        principal = self._admitted(self.tokens.verify(token, now=self._now(), issuer_required=issuer_required))
+        if principal.device:
+            self.seen[principal.device] = self._now()
+        return principal
 
     def verify_for_refresh(self, token: str) -> Principal:
         """Return who is behind a token that may be exchanged for a new one. Raises `TokenRefused`."""
@@ -88,18 +95,28 @@ def read_revocations(database: Database) -> Revocations:
     )
 
 
+def _write_seen(database: Database, seen: Mapping[str, float]) -> None:
+    accounts = Accounts(database)
+    with database.transaction():
+        for device, at in seen.items():
+            accounts.note_seen(device, now=at)
+
+
 async def watch_revocations(
     database: Database, authentication: Authentication, on_change: Callable[[], None], *, every_s: float = WATCH_EVERY_S
 ) -> None:
     """Keep the copy fresh until cancelled; `on_change` is called on the loop after each change. The database is the watcher's own connection."""
-    seen: int | None = None
+    known: int | None = None
     while True:
         try:
             version = await database.run(database.version)
-            if version != seen:
+            if version != known:
                 authentication.revocations = await database.run(read_revocations, database)
-                seen = version
+                known = version
                 on_change()
+            if authentication.seen:
+                seen, authentication.seen = authentication.seen, {}
+                await database.run(_write_seen, database, seen)
         except StoreUnavailable as unavailable:  # the copy stays as it is; the next round tries again
             log.warning("cannot look for revocations: %s", unavailable)
         await asyncio.sleep(every_s)

@@ -101,3 +101,17 @@ async def test_a_database_that_another_process_closes_keeps_its_log(world: World
     await world.linked("petr")
     await analyst("gateway", "users", "--data", str(world.data_dir))
     assert (world.data_dir / "accounts.db-wal").stat().st_size > 0
+
+
+async def test_a_device_that_connects_to_the_gateway_is_seen(world: World) -> None:
+    token = await world.linked("petr")
+    world.clock.forward(3_600)
+    authentication, accounts = world.portal.parts.authentication, world.portal.parts.accounts
+    authentication.verify(token)  # as the gateway does for a WebSocket
+    watching = asyncio.create_task(world.portal.watch())
+    try:
+        async with asyncio.timeout(1.0):
+            while accounts.devices("petr")[0].last_seen_at != world.clock.now:
+                await asyncio.sleep(0.01)
+    finally:
+        watching.cancel()
