@@ -1,0 +1,54 @@
+"""The documents and the program say the same."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from analyst_cli.app import COMMANDS
+from analyst_server.config import setting_rows
+from analyst_server.wire import messages
+from analyst_server.wire.close_codes import CloseCode
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EVERYTHING = "\n".join(page.read_text() for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_documents_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    seen: set[Path] = set()
+    open_pages = [ROOT / "docs" / "index.md"]
+    while open_pages:
+        page = open_pages.pop()
+        seen.add(page)
+        links = re.findall(r"\]\((?!https?://|#)([^)#\s]+\.md)", page.read_text())
+        open_pages += [
+            target for link in links if (target := (page.parent / link).resolve()) not in seen and target.exists()
+        ]
+    assert {page for page in PAGES if "docs" in page.parts} - seen == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"analyst {name}" in EVERYTHING
+
+
+def test_every_setting_of_the_gateway_is_documented() -> None:
+    assert [row.key for row in setting_rows() if row.key not in EVERYTHING] == []
+
+
+def test_every_message_and_close_code_is_documented() -> None:
+    protocol = (ROOT / "docs" / "protocol.md").read_text()
+    structs = (getattr(messages, name) for name in messages.__all__)
+    tags = [
+        kind.__struct_config__.tag for kind in structs if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    ]
+    assert [tag for tag in tags if tag and f'"type":"{tag}"' not in protocol] == []
+    assert [code for code in CloseCode if str(int(code)) not in protocol] == []
