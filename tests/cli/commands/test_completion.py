@@ -1,0 +1,133 @@
+"""Completion in the real shells: what a person types at a prompt, and what TAB makes of it."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analyst_cli.client.accounts import Account
+from analyst_cli.client.target import inbox_for
+from analyst_server.wire.messages import Cursor, Notification
+
+ROOT = Path(__file__).parents[3]
+FILES = {"bash": "analyst.bash", "zsh": "_analyst", "fish": "analyst.fish"}
+AT = "2026-01-30T10:00:00Z"
+_PROMPT = "READY:"
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>()][0-9A-B]?)")
+
+
+@pytest.fixture
+def store() -> None:
+    alerts = [
+        Notification(
+            id="01aa-first", title="T", message="m", timestamp=AT, seq=1, script="revenue.py", tags=["finance"]
+        ),
+        Notification(id="01bb-second", title="\x1b[31mT", message="m", timestamp=AT, seq=2),
+        Notification(id="01bb x;rm -rf", title="T", message="m", timestamp=AT, seq=3, script="$(touch evil)"),
+    ]
+    with inbox_for(Account("http://127.0.0.1:8766", "petr")) as inbox:
+        inbox.apply(alerts, cursor=Cursor("e", 3))
+
+
+class Shell:
+    """An interactive shell in a pseudo-terminal."""
+
+    def __init__(self, command: list[str], home: Path) -> None:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environ = {"HOME": str(home), "PATH": path, "TERM": "xterm", "LANG": "C.UTF-8"}
+        self._master, slave = pty.openpty()
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[slave],
+            preexec_fn=lambda: os.login_tty(slave),
+            env=environ,
+            cwd=home,  # noqa: PLW1509 - a controlling terminal is wanted
+        )
+        os.close(slave)
+
+    def send(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def until(self, wanted: str, within_s: float = 8.0) -> str:
+        """Return what was printed until `wanted` appears, without escape sequences."""
+        seen, end = "", time.monotonic() + within_s
+        while wanted not in (plain := _ESCAPES.sub("", seen)):
+            left = end - time.monotonic()
+            assert left > 0, f"{wanted!r} is not in {plain!r}"
+            if select.select([self._master], [], [], left)[0]:
+                seen += os.read(self._master, 65_536).decode(errors="replace").replace("\0", "")
+        return plain
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+
+@pytest.fixture
+def shell(request: pytest.FixtureRequest, home: Path, store: None) -> Iterator[Shell]:
+    script = ROOT / "completions" / FILES[request.param]
+    commands = {
+        "bash": ["bash", "--norc", "--noprofile", "-i"],
+        "zsh": ["zsh", "-f", "-i"],
+        "fish": ["fish", "--no-config", "--private", "-i"],
+    }
+    set_up = {
+        "bash": f"bind 'set enable-bracketed-paste off'; source {script}; PS1=REA''DY:\n",
+        "zsh": f"autoload -Uz compinit; compinit -u -D; source {script}; unset zle_bracketed_paste; PS1=REA''DY:\n",
+        "fish": f"source {script}; function fish_prompt; echo -n REA''DY:; end\n",
+    }
+    started = Shell(commands[request.param], home)
+    try:
+        started.send(set_up[request.param])
+        started.until(_PROMPT)
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.mark.parametrize("shell", [pytest.param(name, marks=pytest.mark.real(name)) for name in FILES], indirect=True)
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("analyst bad", "analyst badge "),
+        ("analyst list --unr", "analyst list --unread "),
+        ("analyst list --script rev", "analyst list --script revenue.py "),
+        ("analyst mark --archived 01aa-first 01bb-", "analyst mark --archived 01aa-first 01bb-second "),
+        ("analyst config get notifications.mini", "analyst config get notifications.minimum_priority "),
+        ("analyst list --tag=fin", "analyst list --tag=finance "),
+    ],
+)
+def test_a_tab_completes_it(shell: Shell, typed: str, completed: str, home: Path) -> None:
+    shell.send(typed + "\t")
+    assert completed in shell.until(completed)
+    assert not (home / "evil").exists()
+
+
+def analyst(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    return subprocess.run(
+        [sys.executable, "-m", "analyst_cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=True,
+        timeout=30,
+    )
+
+
+def test_words_with_blanks_are_not_offered_and_escapes_are_inert(store: None, home: Path) -> None:
+    assert analyst(home, "__complete", "ids", "01").stdout == "01bb-second\t␛[31mT\n01aa-first\tT\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["ids"], ["nonsense", "x"], ["servers", "x"]])
+def test_nothing_to_complete_is_no_error(arguments: list[str], home: Path) -> None:
+    asked = analyst(home, "__complete", *arguments)
+    assert (asked.stdout, asked.stderr) == ("", "")
