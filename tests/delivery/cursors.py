@@ -18,7 +18,7 @@ SNAPSHOT = 50  # notifications, section 2.2 of the protocol
 async def lost_cursors(world: World) -> None:
     """R4: too old, of another epoch, none, ahead, negative: the reason and the latest 50 with their state."""
     settings = "store.keep_notifications=60"
-    with world.own_gateway(settings) as gateway:
+    async with world.own_gateway(settings) as gateway:
         user, ids = world.name("r4"), [world.name("n") for _ in range(100)]
         reader = gateway.subscriber(user, "reader")
         await reader.catch_up()
@@ -29,8 +29,8 @@ async def lost_cursors(world: World) -> None:
             await reader.receive()
         head = reader.answers[0]["seq"]
         await reader.close()
-        gateway.stop()
-        gateway.start()  # retention runs at the start
+        await asyncio.to_thread(gateway.stop)
+        await asyncio.to_thread(gateway.start)  # retention runs at the start
         await _until_purged(gateway.data / "inbox.db", seqs[39])
         epoch = reader.epoch
         for since, reason in [
@@ -70,10 +70,10 @@ async def purged_during_replay(world: World) -> None:
     users = [f"user-{i}" for i in range(10)]
     rows = world.scale(20_000, 60_000)
     folder = world.own_folder()
-    with world.own_gateway(folder=folder) as gateway:
+    async with world.own_gateway(folder=folder) as gateway:
         pass  # makes the store
     fill_store(folder / "data" / "inbox.db", users, rows)
-    with world.own_gateway("store.keep_notifications=100", folder=folder) as gateway:
+    async with world.own_gateway("store.keep_notifications=100", folder=folder) as gateway:
         whole: dict[str, list[str]] = {user: [f"{user}-{i}" for i in range(rows // len(users))] for user in users}
         devices = [gateway.subscriber(user, f"d{i}") for user in users for i in range(3)]
         with contextlib.closing(sqlite3.connect(folder / "data" / "inbox.db")) as connection:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -356,16 +356,16 @@ class World:
         folder.mkdir()
         return folder
 
-    @contextlib.contextmanager
-    def own_gateway(self, *settings: str, folder: Path | None = None) -> Iterator[Gateway]:
+    @contextlib.asynccontextmanager
+    async def own_gateway(self, *settings: str, folder: Path | None = None) -> AsyncIterator[Gateway]:
         """Run a gateway for one scenario; it must end without a traceback in its log."""
         gateway = Gateway(folder or self.own_folder(), *settings)
-        gateway.start()
+        await asyncio.to_thread(gateway.start)
         try:
             yield gateway
         finally:
             if gateway.process is not None:
-                gateway.stop()
+                await asyncio.to_thread(gateway.stop)  # the devices' side of a connection has to go on meanwhile
         gateway.assert_no_traceback()
 
 

@@ -53,7 +53,7 @@ class Stubborn:
 async def killed_at_random(world: World) -> None:
     """R5: kill -9 at 200 random moments under load; what was accepted is there, once, for a device that stays and for one that comes later."""
     kills = world.scale(12, 200)
-    with world.own_gateway() as gateway:
+    async with world.own_gateway() as gateway:
         user = world.name("r5")
         device = gateway.subscriber(user)
         publishers = [Stubborn(world, gateway, user) for _ in range(4)]
@@ -94,7 +94,7 @@ async def _all_accepted(publishers: list[Stubborn]) -> dict[str, int]:
 async def restarted_with_everybody_here(world: World) -> None:
     """R8: a restart with 1,000 clients connected: 1012 for each, all come back, nothing is lost, the drain takes less than 30 s."""
     clients = world.scale(150, 1000)
-    with world.own_gateway() as gateway:
+    async with world.own_gateway() as gateway:
         users = [world.name("r8") for _ in range(clients // 10)]
         devices = [gateway.subscriber(user, f"d{i}") for user in users for i in range(10)]
         async with asyncio.timeout(4 * DEADLINE_S), asyncio.TaskGroup() as group, gateway.publisher() as publisher:
@@ -136,7 +136,7 @@ async def upgraded(world: World) -> None:
     for dump in SCHEMAS.glob("*.sql"):
         folder = world.own_folder()
         store = _store_from(dump, folder)
-        with world.own_gateway(folder=folder) as gateway:
+        async with world.own_gateway(folder=folder) as gateway:
             device = gateway.subscriber("petr")
             await device.catch_up()
             assert device.welcomes[-1]["epoch"] == "0123456789abcdef0123456789abcdef"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.delivery import cursors, order, restarts
+from tests.delivery import cursors, marks, order, readers, restarts
 from tests.delivery.harness import World
 
 pytestmark = [pytest.mark.xdist_group("delivery"), pytest.mark.timeout(120)]
 
-SCENARIOS = {**order.SCENARIOS, **cursors.SCENARIOS, **restarts.SCENARIOS}
+SCENARIOS = {**order.SCENARIOS, **cursors.SCENARIOS, **marks.SCENARIOS, **readers.SCENARIOS, **restarts.SCENARIOS}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
