@@ -100,6 +100,8 @@ async def read_before_seen(world: World) -> None:
             while not desk.ids or desk.ids[-1] != name:
                 await desk.receive()
             await desk.send({"type": "mark", "ref": name, "ids": [name], "state": "read"})
+            while len(desk.answers) <= round_number:
+                await desk.receive()
         while len(phone.events) < 40:
             await phone.receive()
     kinds = [event.id is not None for event in phone.events]

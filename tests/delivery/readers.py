@@ -177,7 +177,8 @@ async def _until_users(observer: Publisher, users: dict[str, int]) -> None:
 async def warmed_up(gateway: Gateway, world: World) -> tuple[int, float]:
     """Return descriptors and MB of a gateway that has done some of everything."""
     async with publishing(gateway, 16) as publishers:
-        await asyncio.gather(*(each.accepted(world.name("warm")) for each in publishers for _ in range(3)))
+        for _ in range(3):
+            await asyncio.gather(*(each.accepted(world.name("warm")) for each in publishers))
         devices = [gateway.subscriber(world.name("warm")) for _ in range(50)]
         for device in devices:
             await device.catch_up()

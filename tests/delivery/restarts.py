@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.delivery.harness import DEADLINE_S, ROOT, SECRET, Gateway, Publisher, World
 
-__all__ = ["SCENARIOS"]
+__all__ = ["SCENARIOS", "start_refused"]
 
 SCHEMAS = ROOT / "tests/server/inbox/schemas"
 
@@ -152,7 +152,7 @@ async def upgraded(world: World) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("PRAGMA user_version = 999")
         before = store.read_bytes()
-        refused = await asyncio.to_thread(_start_refused, Gateway(folder))
+        refused = await asyncio.to_thread(start_refused, Gateway(folder))
         assert "schema 999" in refused
         assert "newer program" in refused
         assert store.read_bytes() == before
@@ -166,7 +166,7 @@ def _store_from(dump: Path, folder: Path) -> Path:
     return store
 
 
-def _start_refused(gateway: Gateway) -> str:
+def start_refused(gateway: Gateway) -> str:
     """Start a gateway that must refuse to; return the sentence it says."""
     command = [
         sys.executable,
