@@ -59,6 +59,10 @@ bench: $(TESTS) ## Measure, as ratios to baselines of the same run.
 	@$(BIN)/python -m compileall -q analyst_cli analyst_server
 	@set -e; for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
+soak: $(TESTS)  ## Try the delivery guarantee for MINUTES=10 with the full numbers, from SEED=... on.
+	@$(BIN)/python -m compileall -q analyst_cli analyst_server
+	@$(BIN)/python -m tests.delivery.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 clean:          ## Remove what was made.
 	rm -rf $(VENV) dist build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -248,8 +248,9 @@ class Subscriber:
         await self.link.send(json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
-        """Take one message. Raises `ConnectionClosed`, `TimeoutError`."""
-        assert self.link is not None
+        """Take one message. Raises `ConnectionClosed`, `ConnectionAbortedError` (cut by `abort`), `TimeoutError`."""
+        if self.link is None:
+            raise ConnectionAbortedError
         async with asyncio.timeout(DEADLINE_S):
             message: dict[str, Any] = _decode(await self.link.recv())
         self._take(message)

@@ -31,7 +31,7 @@ async def soak(*, minutes: float, seed: int, only: str, scale: Scale) -> bool:
                 with tempfile.TemporaryDirectory(prefix="analyst-") as own:
                     try:
                         await SCENARIOS[name](World(Path(own), gateway, seed=seed + done, scale=scale))
-                    except Exception:
+                    except Exception:  # noqa: BLE001 - the root of a scenario: whatever it is, the seed is to be told
                         traceback.print_exc()
                         print(f"{name} failed; again with: --only '{name}' --seed {seed + done}", flush=True)
                         print(gateway.log_text()[-3000:])
