@@ -16,6 +16,7 @@ from analyst_server.channels.telegram_text import Part, parts_of
 __all__ = ["ReadImage", "TelegramChannel", "buttons"]
 
 NAME = "telegram"
+TRIES_WITH_IMAGE = 3  # of failures that say nothing about the picture; then the text goes alone
 
 ReadImage = Callable[
     [str, str], Awaitable[bytes | None]
@@ -59,14 +60,27 @@ class TelegramChannel:
         """Send a notification's parts, those that have not gone yet. Raises `DeliveryFailed`."""
         try:
             return await self._deliver(item)
-        except PictureRefused as exc:  # nothing has gone yet: the picture is the first part
-            again = replace(item, progress=Undelivered(without_image=True, plain=item.progress.plain))
-            await asyncio.to_thread(self._outbox.progress, item, again.progress)
-            return replace(await self._deliver(again), note=f"without its chart: {exc.failure.reason}")
+        except PictureRefused as exc:
+            return await self._without_image(item, exc.failure.reason)
         except ChatMigrated as exc:
             await asyncio.to_thread(self._links.migrate, int(item.address), exc.new_chat)
             await asyncio.to_thread(self._outbox.move_address, NAME, item.address, str(exc.new_chat), user=item.user)
             raise DeliveryFailed(Failure("the group has a new id", retry_after_s=0.0)) from exc
+        except DeliveryFailed as exc:
+            failure = exc.failure
+            picture_may_be_why = (
+                "image_url" in item.notification and not item.progress.parts_done and not item.progress.without_image
+            )
+            told = failure.permanent or failure.everywhere or failure.unconfirmed or failure.retry_after_s is not None
+            if item.tries + 1 < TRIES_WITH_IMAGE or told or not picture_may_be_why:
+                raise
+            return await self._without_image(item, failure.reason)
+
+    async def _without_image(self, item: Item, reason: str) -> Receipt:
+        """Send the text alone; nothing has gone yet, because the picture is the first part."""
+        again = replace(item, progress=Undelivered(without_image=True, plain=item.progress.plain))
+        await asyncio.to_thread(self._outbox.progress, item, again.progress)
+        return replace(await self._deliver(again), note=f"without its chart: {reason}")
 
     async def say(self, chat: int, text: str, *, parse_mode: str = "", keyboard: Any = None) -> None:
         """Send a text of the bot itself, at the same pace. Raises `DeliveryFailed`."""

@@ -178,6 +178,16 @@ async def test_a_bad_picture_never_mutes_the_alert(world: World, photo: bytes) -
     assert record["note"].startswith("without its chart: ")
 
 
+async def test_a_server_that_stumbles_over_pictures_gets_the_text_at_the_third_try(world: World) -> None:
+    world.link()
+    world.images["abc.png"] = PNG
+    world.telegram.faults += [refuse(500, "Internal Server Error", on="sendPhoto")] * 3
+    async with world.channels() as channels:
+        await world.alert("a1", image_url="/api/notifications/images/abc.png")
+        await world.telegram.until(lambda: states(channels) == {"sent": 1})
+    assert (world.telegram.texts, "photo" in world.telegram.messages[0]) == (["<b>a1</b>"], False)
+
+
 async def test_a_picture_that_is_gone_never_mutes_the_alert(world: World) -> None:
     world.link()
     async with world.channels():
