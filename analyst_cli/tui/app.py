@@ -3,21 +3,23 @@
 import asyncio
 import gc
 import os
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
-from textual.app import App
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyst_cli.client.preferences import Preferences
+from analyst_cli.client.preferences import Preferences, load_preferences
 from analyst_cli.errors import SettingsProblem
+from analyst_cli.tui.announcing import AnnouncingApp
 from analyst_cli.tui.charts.detect import Abilities
+from analyst_cli.tui.crash import crash_words
 from analyst_cli.tui.desk import Desk
 from analyst_cli.tui.keys import bound_actions, read_keymap
-from analyst_cli.tui.messages import LinkChanged, Said, StoreChanged
+from analyst_cli.tui.messages import LinkChanged, StoreChanged
 from analyst_cli.tui.screens.inbox import InboxScreen
 from analyst_cli.tui.themes import THEMES, theme_for
 from analyst_cli.tui.widgets.detail import Detail
@@ -25,26 +27,26 @@ from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import Link
 
 if TYPE_CHECKING:
-    from analyst_cli.client.announcing import Announcer
     from analyst_cli.client.events import ClientEvent
 
-__all__ = ["Follow", "InboxApp", "is_looked_at"]
+__all__ = ["Follow", "InboxApp"]
 
 Follow = Callable[[asyncio.Event], AsyncIterator["ClientEvent"]]
 """Starts a connection; setting the event sends new marks at once."""
 
 _LOOK_S = 0.25  # a flood of arrivals is drawn four times a second
 _TICK_S = 20.0
-_AWAY_AFTER_S = 60.0
 
 
-class InboxApp(App[None]):
+class InboxApp(AnnouncingApp):
     """The live inbox of one account."""
 
     TITLE = "analyst"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "scripts", "Scripts", tooltip="Scripts: run, explain, history", id="app.scripts"),
+        Binding("comma", "settings", "Settings", show=False, key_display=",", id="app.settings"),
         Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
@@ -63,18 +65,21 @@ class InboxApp(App[None]):
 
         `abilities` are the terminal's, found before this program owns it; None: no charts are wanted.
         """
+        self.desk = desk
         super().__init__()
         self.abilities = abilities
-        self.desk = desk
         self.preferences = preferences or Preferences()
         self._follow = follow
         self._nudge = asyncio.Event()
         self._revision = (-1, -1)
-        self._hears_of_focus = False  # whether this terminal tells when it is looked at
-        self._input_at = time.monotonic()
         for theme in THEMES:
             self.register_theme(theme)
         self.use_theme(self.preferences.theme)
+
+    @property
+    def now(self) -> datetime:
+        """The time in the person's zone."""
+        return self.desk.now()
 
     def use_theme(self, wanted: str) -> None:
         """Take the colours of a theme of ours; `auto` looks at the terminal."""
@@ -85,13 +90,13 @@ class InboxApp(App[None]):
         return InboxScreen()
 
     def on_mount(self) -> None:
-        self._use_own_keys()
+        self.use_own_keys()
         self._revision = self.desk.revision()
         self.set_interval(_LOOK_S, self._look)
         self.set_interval(_TICK_S, self._tick)
         self.call_after_refresh(_collect_garbage_again)
         if self._follow is None:
-            self._tell_link(Link("offline", self.desk.now()))
+            self._tell_link(Link("offline", self.now))
         else:
             self.call_after_refresh(self.run_worker, self._stay_connected(self._follow), group="connection")
 
@@ -110,12 +115,62 @@ class InboxApp(App[None]):
 
         self.push_screen(HelpScreen(key_lines(self.screen)))
 
-    def _use_own_keys(self) -> None:
+    def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
+        """Offer in the command palette what keys do here, and the themes."""
+        offered = set()
+        for active in screen.active_bindings.values():
+            binding, node = active.binding, active.node
+            words = binding.tooltip or binding.description
+            if not words or binding.system or words in offered or binding.action == "command_palette":
+                continue
+            offered.add(words)
+            run = partial(self.run_action, binding.action, node)
+            yield SystemCommand(words, f"key {self.get_key_display(binding)}", run)
+        for name in (theme.name for theme in THEMES):
+            yield SystemCommand(
+                f"Theme: {name}", "until the end of this session; settings keep it", partial(self.use_theme, name)
+            )
+
+    def action_scripts(self, wanted: str = "") -> None:
+        """Show the scripts."""
+        from analyst_cli.tui.screens.scripts import ScriptsScreen  # noqa: PLC0415 - not needed for the first row
+
+        if not isinstance(self.screen, ScriptsScreen):
+            self.push_screen(ScriptsScreen(wanted))
+
+    def action_settings(self) -> None:
+        """Show the settings."""
+        from analyst_cli.tui.screens.settings import SettingsScreen  # noqa: PLC0415
+
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen())
+
+    def preferences_changed(self) -> None:
+        """Take over what has been set; how pictures are drawn and announced holds from the next start. Raises `SettingsProblem`."""
+        self.preferences = load_preferences()
+        self.use_theme(self.preferences.theme)
+
+    def signed_out(self) -> None:
+        """Leave the connection: the token is forgotten."""
+        self.workers.cancel_group(self, "connection")
+        self.change_status(link=Link("stopped", self.now, reason="signed out"))
+
+    def use_own_keys(self) -> None:
+        """Take over the person's keys; a file that cannot be meant is told and changes nothing."""
         classes = (InboxApp, InboxScreen, NotificationList, Detail)
         try:
             self.set_keymap(read_keymap(action for action, _, _ in bound_actions(classes)))
         except SettingsProblem as problem:
-            self._inbox_screen().post_message(Said(str(problem), is_problem=True))
+            self.say(str(problem), is_problem=True)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with one sentence instead of a traceback; the traceback goes to a file for those who mend it."""
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        self._return_code = 1
+        self._exit_renderables.append(crash_words(error))
+        self._close_messages_no_wait()
 
     # The inbox and the connection
 
@@ -135,50 +190,18 @@ class InboxApp(App[None]):
         self._inbox_screen().post_message(LinkChanged(link))
 
     async def _stay_connected(self, follow: Follow) -> None:
-        self._tell_link(Link("connecting", self.desk.now()))
+        self._tell_link(Link("connecting", self.now))
         from analyst_cli.client.events import Connected  # noqa: PLC0415 - not needed for the first row
         from analyst_cli.tui.connection_words import told  # noqa: PLC0415
 
-        announcer = self._announcer()
+        announcer = self.announcer(self.preferences, row_now=lambda id_: next(iter(self.desk.rows([id_])), None))
         async for event in follow(self._nudge):
             if isinstance(event, Connected) and event.username != self.desk.account.user:
                 self.desk.move_to(self.desk.account._replace(user=event.username))
             if announcer is not None:
                 announcer.take(event)
-            for message in told(event, self.desk.now()):
+            for message in told(event, self.now):
                 self._inbox_screen().post_message(message)
-
-    # What is announced outside
-
-    def _announcer(self) -> "Announcer | None":
-        if not self.preferences.enabled:
-            return None
-        from analyst_cli.client.announcing import Announcer  # noqa: PLC0415
-        from analyst_cli.client.native import Notifier  # noqa: PLC0415
-
-        notifier = Notifier(via=self.preferences.via, ring=self.preferences.bell, write=self._write)
-        return Announcer(
-            notifier,
-            self.preferences,
-            row_now=lambda id_: next(iter(self.desk.rows([id_])), None),
-            is_focused=lambda: is_looked_at(self.app_focus, self._hears_of_focus, time.monotonic() - self._input_at),
-        )
-
-    def _write(self, sequence: str) -> None:
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(sequence)
-
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.AppFocus | events.AppBlur):
-            self._hears_of_focus = True
-        elif isinstance(event, events.InputEvent):
-            self._input_at = time.monotonic()
-        await super().on_event(event)
-
-
-def is_looked_at(has_focus: bool, hears_of_focus: bool, idle_s: float) -> bool:
-    """Tell whether the person looks at this terminal; one that never tells is looked at while somebody types."""
-    return has_focus if hears_of_focus else idle_s < _AWAY_AFTER_S
 
 
 def _collect_garbage_again() -> None:

@@ -15,8 +15,7 @@ __all__ = ["HelpScreen", "KeyLine", "key_lines"]
 KeyLine = tuple[str, str, str]
 """Group, keys, what they do."""
 
-_GROUPS = {"list": "In the list", "detail": "In the message", "inbox": "On notifications", "app": "Everywhere"}
-_HIDDEN = {"copy", "screen.copy_text", "command_palette"}
+_GROUPS = {"inbox": "On notifications", "list": "In the list", "detail": "In the message", "app": "Everywhere"}
 
 
 def key_lines(screen: Screen[object]) -> list[KeyLine]:
@@ -32,7 +31,7 @@ def key_lines(screen: Screen[object]) -> list[KeyLine]:
         key = binding.key_display or format_key(binding.key)
         if key not in keys:
             keys.append(key)
-    order = [*_GROUPS.values(), "Here"]
+    order = ["Here", *_GROUPS.values()]
     return sorted(
         ((group, " ".join(keys), words) for (group, words), keys in by_action.items()),
         key=lambda line: order.index(line[0]),

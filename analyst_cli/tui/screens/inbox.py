@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Footer
 
 from analyst_cli.client.rows import Filter
-from analyst_cli.tui.messages import LinkChanged, Said, StoreChanged
+from analyst_cli.tui.messages import Said, StoreChanged
 from analyst_cli.tui.screens.inbox_actions import InboxActions
 from analyst_cli.tui.screens.inbox_base import WIDE
 from analyst_cli.tui.widgets.detail import Detail
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["InboxScreen"]
 
 _DETAIL_DELAY_S = 0.05  # a key that is held down passes over messages without laying them out
-_SAID_FOR_S = 6.0
 
 
 class InboxScreen(InboxActions):
@@ -40,6 +39,10 @@ class InboxScreen(InboxActions):
         Binding("slash", "search", "Search", key_display="/", id="inbox.search"),
         Binding("f", "filter", "Filter", id="inbox.filter"),
         Binding("i", "investigate", "Investigate", tooltip="Start the coding agent on it", id="inbox.investigate"),
+        Binding("R", "run_again", "Run again", show=False, tooltip="Run its script again", id="inbox.run_again"),
+        Binding(
+            "H", "script_history", "History", show=False, tooltip="Its script: runs, explanation", id="inbox.script"
+        ),
         Binding("u", "undo", "Undo", show=False, tooltip="Take the last change back", id="inbox.undo"),
         Binding("A", "acknowledge", "Acknowledge", show=False, id="inbox.acknowledge"),
         Binding("U", "unread_only", "Unread only", show=False, id="inbox.unread_only"),
@@ -59,15 +62,13 @@ class InboxScreen(InboxActions):
     def __init__(self) -> None:
         super().__init__()
         self._detail_timer: Timer | None = None
-        self._said_timer: Timer | None = None
-        self._countdown: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield FilterBar(id="filters")
         with Horizontal(id="panes"):
             yield NotificationList(id="list")
             yield Detail(id="detail")
-        yield StatusBar(self.inbox_app.desk.now(), id="status")
+        yield StatusBar(self.inbox_app.status, self.now)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -83,25 +84,6 @@ class InboxScreen(InboxActions):
         shown = self.query_one(Detail).shown
         if shown is not None:
             self.show_detail(shown.row)
-
-    @on(LinkChanged)
-    def link_changed(self, event: LinkChanged) -> None:
-        self.query_one(StatusBar).show(self.now, link=event.link)
-        if self._countdown is not None:
-            self._countdown.stop()
-            self._countdown = None
-        if event.link.state == "waiting":
-            self._countdown = self.set_interval(1, lambda: self.query_one(StatusBar).show(self.now))
-
-    @on(Said)
-    def said(self, event: Said) -> None:
-        """Show what has happened in the status bar for a while; a problem also as a notice that stays longer."""
-        self.query_one(StatusBar).show(self.now, said=event.words)
-        if self._said_timer is not None:
-            self._said_timer.stop()
-        self._said_timer = self.set_timer(_SAID_FOR_S, lambda: self.query_one(StatusBar).show(self.now, said=""))
-        if event.is_problem:
-            self.app.notify(event.words, severity="error", markup=False, timeout=10)
 
     def tick(self) -> None:
         """Let the time pass."""
@@ -126,7 +108,7 @@ class InboxScreen(InboxActions):
 
     @on(NotificationList.SelectionChanged)
     def selection_changed(self, event: NotificationList.SelectionChanged) -> None:
-        self.query_one(StatusBar).show(self.now, selected=event.count)
+        self.inbox_app.change_status(selected=event.count)
 
     def on_resize(self) -> None:
         if self.is_wide and self.query_one(Detail).shown is None:

@@ -123,6 +123,30 @@ class InboxActions(InboxNarrowing):
 
         self.run_worker(investigate(self, self.inbox_app.desk.shown(row)), group="agent", exclusive=True)
 
+    def action_script_history(self) -> None:
+        row = self.query_one(NotificationList).current
+        if row is not None:
+            self.inbox_app.action_scripts(row.script)
+
+    def action_run_again(self) -> None:
+        row = self.query_one(NotificationList).current
+        if row is None or not row.script:
+            self.post_message(Said("this notification names no script"))
+            return
+        self.run_worker(self._run_again(row.script), group=f"run-{row.script}", exclusive=True)
+
+    async def _run_again(self, stem: str) -> None:
+        from analyst_cli.client.scripts import run_script, script_named  # noqa: PLC0415 - not needed for the first row
+
+        server = self.inbox_app.desk.account.server
+        self.inbox_app.say(f"{stem} is running …")
+        try:
+            words = await run_script(await script_named(stem, server), server)
+        except AnalystError as error:
+            self.inbox_app.say(str(error), is_problem=True)
+            return
+        self.inbox_app.say(f"{stem}: {words}")
+
     def _mark(self, ids: Sequence[str], state: str, words: str, *, until_s: float | None = None) -> None:
         if ids:
             self.run_worker(self._marked(ids, state, words, until_s), group="marks")

@@ -14,7 +14,6 @@ from analyst_cli.tui.messages import Said
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.filter_bar import FilterBar
 from analyst_cli.tui.widgets.notification_list import NotificationList
-from analyst_cli.tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from analyst_cli.tui.app import InboxApp
@@ -78,7 +77,7 @@ class InboxBase(Screen[None]):
             unread, last = desk.unread_count(), desk.last_received()
         except AnalystError:  # told by whatever reads the rows
             return
-        self.query_one(StatusBar).show(self.now, unread=unread, last_received=last, account=desk.account_words)
+        self.inbox_app.change_status(unread=unread, last_received=last, account=desk.account_words)
 
     def show_detail(self, row: Row) -> None:
         """Show a notification in full; a picture that is not here yet comes when it has been fetched."""

@@ -12,6 +12,7 @@ from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
 from analyst_cli.tui.screens.inbox_base import InboxBase
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.search_box import SearchBox
+from analyst_cli.tui.widgets.status_bar import StatusBar
 
 __all__ = ["InboxNarrowing"]
 
@@ -29,7 +30,7 @@ class InboxNarrowing(InboxBase):
             self.query_one(SearchBox).focus()
             return
         box = SearchBox(self.wanted.search)
-        await self.mount(box, before="#status")
+        await self.mount(box, before=self.query_one(StatusBar))
         box.focus()
 
     @on(Input.Changed, "#search")

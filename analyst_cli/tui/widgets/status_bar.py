@@ -1,6 +1,6 @@
 """The bottom line that is always there: the connection, whose inbox it is, how much is unread, when the last one came."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -72,9 +72,9 @@ def status_line(status: Status, now: datetime, width: int) -> str:
         right.append(f"last received {ago(status.last_received, now)}")
     tail = " · ".join(right) + " "
     middle = cells(status.said or status.account)
-    room = width - cell_len(left) - cell_len(tail) - 3
+    room = width - cell_len(left) - cell_len(tail) - 4
     if status.said and room < cell_len(middle):  # what has just happened is told rather than the connection
-        left, room = left[:3], width - 3 - cell_len(tail) - 3
+        left, room = left[:3], width - 3 - cell_len(tail) - 4
     middle = fit(middle, max(0, min(room, cell_len(middle))))
     gap = max(1, width - cell_len(left) - cell_len(middle) - cell_len(tail) - 3)
     return fit(f"{left}   {middle}{' ' * gap}{tail}", width)
@@ -83,22 +83,22 @@ def status_line(status: Status, now: datetime, width: int) -> str:
 class StatusBar(Widget):
     """Draws a `Status`."""
 
-    def __init__(self, now: datetime, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
-        self._now = now
-        self.status = Status(Link("connecting", now))
+    DEFAULT_CSS = "StatusBar { height: 1; background: $panel; color: $foreground; }"
 
-    def show(self, now: datetime, **changes: object) -> None:
-        """Change parts of the status; draw only what has changed."""
-        status = replace(self.status, **changes)  # type: ignore[arg-type]
+    def __init__(self, status: Status, now: datetime) -> None:
+        super().__init__()
+        self._status, self._now = status, now
+
+    def show(self, status: Status, now: datetime) -> None:
+        """Show this; draw only if it is another line."""
         width = self.size.width
-        is_same = status_line(status, now, width) == status_line(self.status, self._now, width)
-        self.status, self._now = status, now
+        is_same = status_line(status, now, width) == status_line(self._status, self._now, width)
+        self._status, self._now = status, now
         if not is_same:
             self.refresh()
 
     def render(self) -> Content:
-        line = status_line(self.status, self._now, self.size.width)
-        words = " " + cells(link_words(self.status.link, self._now))
+        line = status_line(self._status, self._now, self.size.width)
+        words = " " + cells(link_words(self._status.link, self._now))
         inked = len(words) if line.startswith(words) else 2  # the sign alone, where something was said instead
-        return Content.assemble((line[:inked], _INKS[self.status.link.state]), line[inked:])
+        return Content.assemble((line[:inked], _INKS[self._status.link.state]), line[inked:])

@@ -12,7 +12,6 @@ from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.keys import keymap_file
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
-from analyst_cli.tui.widgets.status_bar import StatusBar
 from tests.cli.tui.conftest import NOW, notification, receive
 
 App = Callable[..., InboxApp]
@@ -114,7 +113,7 @@ async def test_r_marks_read_and_unread_again_and_u_takes_it_back(inbox_app: App,
         await pilot.press("u")
         await settled(pilot)
         assert row(store, "n-08").is_read
-        assert "taken back" in app.screen.query_one(StatusBar).status.said
+        assert "taken back" in app.status.said
 
 
 async def test_archiving_moves_the_cursor_to_the_next_one_and_undo_brings_it_back(inbox_app: App) -> None:
@@ -145,7 +144,7 @@ async def test_selected_ones_are_marked_together(inbox_app: App, store: Path) ->
     app = inbox_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("x", "space")
-        assert app.screen.query_one(StatusBar).status.selected == 2
+        assert app.status.selected == 2
         await pilot.press("r")
         await settled(pilot)
         assert row(store, "n-08").is_read
@@ -211,7 +210,7 @@ async def test_what_arrives_is_shown_and_the_cursor_stays_on_its_notification(in
         await pilot.pause(0.3)
         assert current_id(app) == "n-06"
         assert listed(app).cursor == 3
-        assert app.screen.query_one(StatusBar).status.unread == 6
+        assert app.status.unread == 6
         await pilot.press("g")
         assert current_id(app) == "n-09"
 
