@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from analyst_cli import output
 from analyst_cli.commands import desktop_act, desktop_evidence, desktop_look, desktop_operator, desktop_service
-from analyst_cli.errors import UsageProblem
+from analyst_cli.commands.desktop_calls import BadUse
 
 __all__ = ["app"]
 
@@ -110,15 +110,17 @@ def serve(
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
+    if backend not in {"linux", "fake"}:
+        raise BadUse(f"there is no backend {backend!r}", "backends are linux and fake")
     if confirm not in {"", "operator", "self"}:
-        raise UsageProblem(f"--confirm {confirm} is neither operator nor self")
+        raise BadUse(f"--confirm {confirm} is neither operator nor self")
     for root in workspace_root:
         if not root.is_dir():
-            raise UsageProblem(f"the workspace root {root} is no folder", "create it first")
+            raise BadUse(f"the workspace root {root} is no folder", "create it first")
     try:
         rules = tuple(HostRule(rule=rule_of(text, "--allow")) for text in allow)
     except PolicyProblem as exc:
-        raise UsageProblem(str(exc)) from exc
+        raise BadUse(str(exc)) from exc
     options = ServeOptions(
         backend=backend,
         script=script,
@@ -131,7 +133,7 @@ def serve(
     try:
         asyncio.run(_serve(options))
     except ScriptProblem as exc:
-        raise UsageProblem(str(exc)) from exc
+        raise BadUse(str(exc)) from exc
     return 0
 
 

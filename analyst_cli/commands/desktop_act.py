@@ -225,6 +225,7 @@ def issue_confirm(
     Example: analyst desktop issue-confirm WS --method desktop.hotkey --params-json '{"keys":["escape"]}'
     """
     intent = {"method": method, "params": params_of(params_json, params_file)}
+    workspace = folder_of(workspace)
 
     async def ask(client: Any) -> dict[str, Any]:
         asked = await call(client, "desktop.confirm.issue", {"intent": intent, "ttlMs": ttl_ms}, workspace, 10_000)
@@ -288,6 +289,8 @@ def abort_demo(workspace: str = WORKSPACE) -> int:
 
     Example: analyst desktop abort-demo WS
     """
+
+    workspace = folder_of(workspace)
 
     async def demo(client: Any) -> dict[str, Any]:
         condition = {"selectorExists": {"byRole": "AXButton", "titleContains": "NeverExistsXYZ123"}}

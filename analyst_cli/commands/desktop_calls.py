@@ -103,6 +103,8 @@ def confirmed(
             f"{method} needs --confirm-token, --confirm or --ask", "analyst desktop issue-confirm gives tokens"
         )
 
+    workspace = folder_of(workspace)
+
     async def act(client: Any) -> dict[str, Any]:
         confirm = {"token": token} if token else {"phrase": phrase}
         if not (token or phrase):
@@ -130,7 +132,8 @@ async def decided(client: Any, asked: dict[str, Any], workspace: str) -> dict[st
 
 
 def once(method: str, params: dict[str, Any], *, workspace: str, timeout_ms: int, pretty: bool, quiet: bool) -> int:
-    return shown(lambda client: call(client, method, params, workspace, timeout_ms), pretty=pretty, quiet=quiet)
+    folder = folder_of(workspace) if workspace else ""
+    return shown(lambda client: call(client, method, params, folder, timeout_ms), pretty=pretty, quiet=quiet)
 
 
 async def call(client: Any, method: str, params: dict[str, Any], workspace: str, timeout_ms: int) -> dict[str, Any]:

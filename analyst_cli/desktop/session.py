@@ -100,7 +100,7 @@ class Session:
 
     def _read(self, line: bytes) -> dict[str, Any]:
         try:
-            members = json.loads(line)
+            members = json.loads(line.strip())
         except (ValueError, RecursionError) as exc:
             position = getattr(exc, "pos", 0)
             raise BadLine(f"not JSON at position {position}") from exc

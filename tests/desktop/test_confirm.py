@@ -171,10 +171,8 @@ async def test_phrases_are_off_and_where_they_are_on_only_the_exact_one_counts(t
     async with desktop_world(tmp_path, settings={"confirm.allowPhrase": True}) as world:
         for phrase in ("CONFIRM", "CONFIRM:", "CONFIRM:other", "confirm:r"):
             assert await world.code("hotkey", keys="a", confirm={"phrase": phrase}, meta={"requestId": "r"}) == REQUIRED
-        assert "result" in await world.call(
-            "hotkey", keys="a", confirm={"phrase": "CONFIRM:r"}, meta={"requestId": "r"}
-        )
-        assert world.events(world.executions()[-1])[-1]["confirmedBy"] == "phrase"
+        done = await world.result("hotkey", keys="a", confirm={"phrase": "CONFIRM:r"}, meta={"requestId": "r"})
+        assert world.events(done["evidence"]["dir"])[-1]["confirmedBy"] == "phrase"
 
 
 def test_the_digest_has_the_known_values() -> None:
