@@ -17,7 +17,7 @@ from analyst_server.identity.oidc import OidcClient
 from analyst_server.inbox.images import ImageStore
 from analyst_server.inbox.log import InboxLog
 from analyst_server.portal import settings as portal_part
-from analyst_server.portal.application import open_portal
+from analyst_server.portal.application import URL_FILE, open_portal
 from analyst_server.portal.parts import CloseWhere, DispatchAnswer, Scripts
 from analyst_server.portal.revocation import Authentication
 from analyst_server.portal.telegram_link import TelegramLinks
@@ -88,7 +88,15 @@ async def open_portal_listener(
             "another program has it (find it with: ss -ltnp), or choose another: --portal-port",
         ) from exc
     shown = f"[{host}]" if ":" in host else host
-    return own.public_url or f"http://{shown}:{runner.addresses[0][1]}"
+    url = own.public_url or f"http://{shown}:{runner.addresses[0][1]}"
+    _tell_url(stack, data_dir / URL_FILE, url)
+    return url
+
+
+def _tell_url(stack: contextlib.AsyncExitStack, file: Path, url: str) -> None:
+    """Note for administrators' commands where the portal is, whatever flags it was started with, as long as it runs."""
+    file.write_text(f"{url}\n", encoding="utf-8")
+    stack.callback(file.unlink, missing_ok=True)
 
 
 def portal_settings(settings: Settings, data_dir: Path, *, ws_port: int) -> portal_part.PortalSettings:

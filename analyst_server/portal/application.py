@@ -27,9 +27,10 @@ from analyst_server.portal.settings import PortalSettings
 from analyst_server.portal.telegram_link import TelegramLinks
 from analyst_server.portal.throttling import Throttling
 
-__all__ = ["ACCOUNTS_FILE", "Portal", "open_authentication", "open_portal"]
+__all__ = ["ACCOUNTS_FILE", "URL_FILE", "Portal", "open_authentication", "open_portal"]
 
 ACCOUNTS_FILE = "accounts.db"
+URL_FILE = "portal-url"  # while the portal runs: how browsers reach it
 MAX_BODY_BYTES = (256 << 10) + 1  # aiohttp's own bound; what a call takes is told by the call
 
 
