@@ -56,7 +56,7 @@ def invite(
     with _accounts_file(config, data) as (database, settings):
         now = time.time()
         secret = Accounts(database).invite(user, now=now, by=ADMINISTRATOR, lifetime_s=days * DAY_S)
-    link = f"{url.rstrip('/') or _portal_url(settings)}/signin/invite?code={quote(secret)}"
+    link = f"{url.rstrip('/') or _portal_url(settings, database.path.parent)}/signin/invite?code={quote(secret)}"
     if json:
         output.json_line({"user": user, "url": link, "expires_at": rfc3339(now + days * DAY_S)})
         return
@@ -296,7 +296,12 @@ def _settings_and_folder(config: Path | None, data: Path | None) -> "tuple[Setti
     return settings, gateway_data_dir(settings)
 
 
-def _portal_url(settings: "Settings") -> str:
+def _portal_url(settings: "Settings", folder: Path) -> str:
+    from analyst_server.portal.application import URL_FILE  # noqa: PLC0415
+
+    told = folder / URL_FILE
+    if told.is_file():  # a gateway runs, and knows better than the settings of this command
+        return told.read_text(encoding="utf-8").strip()
     host = settings.portal.host
     shown = f"[{host}]" if ":" in host else host
     return settings.portal.public_url or f"http://{shown}:{settings.portal.port}"

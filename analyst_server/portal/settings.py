@@ -46,7 +46,8 @@ def checked(settings: PortalSettings, *, host: str) -> tuple[str, ...]:
         _check_public_url(settings.public_url)
     if settings.dev_user and not on_loopback:
         raise ConfigProblem(
-            f"--dev-user {settings.dev_user} would let everybody in on {host}", "use it on 127.0.0.1 only"
+            f"--dev-user {settings.dev_user} would let everybody in who reaches {settings.public_url or host}",
+            "use it without a public URL, on 127.0.0.1 only",
         )
     for network in settings.trusted_proxies:
         try:
