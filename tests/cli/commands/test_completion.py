@@ -43,13 +43,8 @@ class Shell:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environ = {"HOME": str(home), "PATH": path, "TERM": "xterm", "LANG": "C.UTF-8"}
         self._master, slave = pty.openpty()
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[slave],
-            preexec_fn=lambda: os.login_tty(slave),
-            env=environ,
-            cwd=home,  # noqa: PLW1509 - a controlling terminal is wanted
-        )
+        with_terminal = ["setsid", "--ctty", "--wait", *command]  # shells want a controlling terminal
+        self._process = subprocess.Popen(with_terminal, stdin=slave, stdout=slave, stderr=slave, env=environ, cwd=home)
         os.close(slave)
 
     def send(self, keys: str) -> None:
@@ -66,9 +61,8 @@ class Shell:
         return plain
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
+        os.close(self._master)  # hangs up
+        self._process.wait(timeout=10)
 
 
 @pytest.fixture
