@@ -19,7 +19,17 @@ from analyst_cli import paths
 from analyst_cli.client.servers import known_servers, replace_file
 from analyst_cli.errors import LocalProblem, SignInNeeded
 
-__all__ = ["Stored", "Token", "TokenClaims", "claims_of", "find_token", "forget_token", "store_token", "token_file"]
+__all__ = [
+    "Stored",
+    "Token",
+    "TokenClaims",
+    "claims_of",
+    "find_token",
+    "forget_token",
+    "keyring_state",
+    "store_token",
+    "token_file",
+]
 
 KEYRING_SERVICE = "analyst"
 KEYRING_TIMEOUT_S = 3.0  # as `gh` has it: a desktop's unlock dialog may never be answered
@@ -104,6 +114,21 @@ def forget_token(server: str) -> bool:
     with suppress(_KeyringUnusable):
         had_one = _in_time(delete) or had_one
     return had_one
+
+
+def keyring_state() -> tuple[bool, str]:
+    """Tell whether a keyring can be used here, and which, or why not."""
+
+    def ask() -> str:
+        import keyring  # noqa: PLC0415
+
+        keyring.get_password(KEYRING_SERVICE, "analyst doctor")
+        return str(keyring.get_keyring().name)
+
+    try:
+        return True, f"{_in_time(ask)} answers"
+    except _KeyringUnusable as exc:
+        return False, str(exc)
 
 
 def claims_of(token: str) -> TokenClaims:

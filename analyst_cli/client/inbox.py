@@ -129,6 +129,12 @@ class Inbox:
         with self._writing() as db:
             return inbox_apply.prune(db, keep)
 
+    def damage(self) -> str:
+        """Check the file's structure; return what is wrong with it, or an empty string."""
+        with self._translated():
+            found = str(self._db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if found == "ok" else found
+
     def repeats_of(self, id_: str, *, limit: int = 100) -> list[Row]:
         """Return the notifications that the line of `id_` stands for, itself first."""
         with self._translated():
