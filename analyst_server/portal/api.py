@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from analyst_server.errors import RequestRefused, ServerError, TokenRefused, TooLarge
+from analyst_server.errors import RequestRefused, ServerError, TokenRefused
 from analyst_server.inbox.log import User
 from analyst_server.portal.accounts import DeviceRecord
 from analyst_server.portal.audit import By
@@ -18,6 +18,7 @@ from analyst_server.portal.requests import (
     address_of,
     bearer,
     bearer_token,
+    body_of,
     by,
     check_throttle,
     count_failure,
@@ -165,7 +166,7 @@ async def dispatch(request: web.Request) -> web.Response:
     """Take a notification from a remote publisher, by the same path as the gateway's own socket."""
     parts = request.app[PARTS]
     publisher = await _publisher(request)
-    body = await _dispatch_body(request)
+    body = await body_of(request, max_bytes=MAX_DISPATCH_BYTES)
     users = _addressed(publisher, body)
     if parts.dispatch is None:
         return json_answer({"error": "this server takes nothing from remote publishers"}, status=503)
@@ -187,15 +188,6 @@ async def _publisher(request: web.Request) -> Publisher:
             "the publisher's token is unknown, expired or revoked", "ask the administrator for a new one"
         )
     return publisher
-
-
-async def _dispatch_body(request: web.Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(1 << 16):
-        body += chunk
-        if len(body) > MAX_DISPATCH_BYTES:
-            raise TooLarge(f"the body has more than {MAX_DISPATCH_BYTES >> 10} KiB")
-    return bytes(body)
 
 
 def _addressed(publisher: Publisher, body: bytes) -> Sequence[str]:

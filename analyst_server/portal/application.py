@@ -76,6 +76,7 @@ def open_portal(
     scripts: Scripts | None = None,
     telegram: TelegramLinks | None = None,
     now: Callable[[], float] = time.time,
+    body_timeout_s: float = 10.0,
 ) -> Portal:
     """Open the accounts and return the portal. Raises `StoreUnavailable`."""
     database = open_database(settings.data_dir / ACCOUNTS_FILE)
@@ -96,6 +97,7 @@ def open_portal(
         dispatch=dispatch,
         scripts=scripts,
         telegram=telegram,
+        body_timeout_s=body_timeout_s,
     )
     return Portal(_application(parts), parts, open_database(settings.data_dir / ACCOUNTS_FILE))
 

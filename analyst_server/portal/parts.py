@@ -82,6 +82,7 @@ class Parts:
     dispatch: PublisherDispatch | None = None  # None: no remote publishers
     scripts: Scripts | None = None  # None: this server runs no scripts
     telegram: TelegramLinks | None = None  # None: no Telegram bot
+    body_timeout_s: float = 10.0  # a body is 256 KiB at most
 
     def note_seen(self, principal: Principal) -> None:
         """Remember, in the database's thread, that an app called: its user is linked (1.4), its device was here."""

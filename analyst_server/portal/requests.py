@@ -1,5 +1,6 @@
 """Read a request: its body with limits, who sent it, and how often they have failed. Every handler goes through here."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -21,6 +22,7 @@ __all__ = [
     "address_of",
     "bearer",
     "bearer_token",
+    "body_of",
     "by",
     "check_throttle",
     "count_failure",
@@ -56,13 +58,29 @@ def is_form(request: web.Request) -> bool:
     )
 
 
+class TooSlow(RequestRefused):
+    """The body did not come in time."""
+
+    status = 408
+
+
+async def body_of(request: web.Request, *, max_bytes: int) -> bytes:
+    """Read a body with its bounds in size and time. Raises `TooLarge`, `TooSlow`."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(request.app[PARTS].body_timeout_s):
+            async for chunk in request.content.iter_chunked(1 << 16):
+                body += chunk
+                if len(body) > max_bytes:
+                    raise TooLarge(f"the body has more than {max_bytes >> 10} KiB")
+    except TimeoutError as exc:
+        raise TooSlow("the body did not come in time", "send it faster") from exc
+    return bytes(body)
+
+
 async def members(request: web.Request, kind: type[T]) -> T:
     """Read the body, JSON or a form, as a record. Raises `RequestRefused` naming what cannot be read."""
-    body = await request.content.read(MAX_MEMBERS_BYTES + 1)
-    while len(body) <= MAX_MEMBERS_BYTES and not request.content.at_eof():
-        body += await request.content.read(MAX_MEMBERS_BYTES + 1 - len(body))
-    if len(body) > MAX_MEMBERS_BYTES:
-        raise TooLarge(f"the body has more than {MAX_MEMBERS_BYTES >> 10} KiB")
+    body = await body_of(request, max_bytes=MAX_MEMBERS_BYTES)
     try:
         if request.content_type == "application/x-www-form-urlencoded" and not body.lstrip().startswith(b"{"):
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)

@@ -61,8 +61,8 @@ class SessionStore:
         self._db = database
         self._now = now
 
-    def read(self, key: str) -> Session:
-        """Return a stored session that is alive, or a new one."""
+    def read(self, key: str, *, by_person: bool) -> Session:
+        """Return a stored session that is alive, or a new one; only what a person does keeps it alive."""
         now = self._now()
         row = self._db.row("SELECT * FROM sessions WHERE digest = ?", digest(key))
         if row is None:
@@ -70,7 +70,7 @@ class SessionStore:
         if now - row["last_seen_at"] >= IDLE_S or now - row["created_at"] >= LONGEST_S:
             self.delete(key)
             return Session()
-        if now - row["last_seen_at"] >= TOUCH_EVERY_S:
+        if by_person and now - row["last_seen_at"] >= TOUCH_EVERY_S:
             self._db.execute("UPDATE sessions SET last_seen_at = ? WHERE digest = ?", now, digest(key))
         return Session(key, json.loads(row["content"]))
 
@@ -136,7 +136,10 @@ async def session_of(request: web.Request) -> Session:
     if session is None:
         sessions = request.app[SESSIONS]
         key = request.cookies.get(sessions.cookie, "")
-        session = await sessions.database.run(sessions.store.read, key) if key else Session()
+        by_person = (
+            request.headers.get("Sec-Fetch-Dest") != "empty"
+        )  # not a page's own script, which asks as long as it is open
+        session = await sessions.database.run(sessions.store.read, key, by_person=by_person) if key else Session()
         request[_SESSION] = session
     return session
 

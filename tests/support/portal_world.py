@@ -185,7 +185,7 @@ class World:
 
 @asynccontextmanager
 async def portal_world(
-    data_dir: Path, *, port: int = 0, real_time: bool = False, **settings: Any
+    data_dir: Path, *, port: int = 0, real_time: bool = False, body_timeout_s: float = 10.0, **settings: Any
 ) -> AsyncIterator[World]:
     """Serve a portal until the block ends; with `real_time` the clock begins at the machine's, for real partners."""
     clock, inbox, sockets = Clock(), MemoryInbox(), Sockets()
@@ -206,6 +206,7 @@ async def portal_world(
         scripts=scripts,
         telegram=chats,
         now=clock,
+        body_timeout_s=body_timeout_s,
     )
     runner = web.AppRunner(portal.application, access_log=None)
     await runner.setup()

@@ -24,10 +24,16 @@ function show(html) {
   const open = new Set([...list.querySelectorAll("details[open]")].map((each) => each.closest("li").dataset.id));
   const focused = document.activeElement?.closest?.("li")?.dataset.id;
   list.innerHTML = html;
+  title();
   for (const item of list.querySelectorAll("li[data-id]")) {
     if (open.has(item.dataset.id)) item.querySelector("details").open = true;
     if (item.dataset.id === focused) item.querySelector("summary").focus();
   }
+}
+
+function title() {
+  const unread = list.querySelectorAll("li.unread").length;
+  document.title = document.title.replace(/^(\(\d+\) )?/, unread ? `(${unread}) ` : "");
 }
 
 async function connect() {
@@ -41,7 +47,11 @@ async function connect() {
   socket = new WebSocket(section.dataset.ws);
   socket.onopen = () => send({ type: "auth", token, protocol: 2, device: "browser", client: "portal", since: cursor });
   socket.onmessage = (event) => receive(JSON.parse(event.data));
-  socket.onclose = () => { socket = null; again(); };
+  socket.onclose = (event) => {
+    socket = null;
+    if (event.code === 4401) connect(); // the short token has ended, or the session: asking for another tells which
+    else again();
+  };
 }
 
 function send(message) { socket.send(JSON.stringify(message)); }

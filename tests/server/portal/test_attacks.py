@@ -1,6 +1,8 @@
 """What attackers try over HTTP, and what they get (S1 to S9 and S13 of the quality list)."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -94,6 +96,31 @@ async def test_a_session_ends_after_an_idle_hour_and_after_a_working_day(world: 
         world.clock.forward(3_600)
         async with browser.get("/api/telegram/status") as answer:
             assert answer.status == 401
+
+
+async def test_a_page_that_is_left_open_does_not_keep_its_session_alive(world: World) -> None:
+    async with world.browser("petr") as browser:
+        answers = []
+        for _ in range(13):
+            async with browser.post("/api/desktop/live-token", headers={"Sec-Fetch-Dest": "empty"}) as answer:
+                answers.append(answer.status)
+            world.clock.forward(300)
+    assert answers == [200] * 12 + [401]
+
+
+async def test_one_byte_now_and_then_is_not_waited_for(tmp_path: Path) -> None:
+    never = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await never.wait()
+
+    async with (
+        portal_world(tmp_path, body_timeout_s=0.05) as world,
+        world.program() as app,
+        app.post("/api/desktop/token", data=slowly()) as answer,
+    ):
+        assert answer.status == 408
 
 
 async def test_signing_out_ends_the_session_on_the_server(world: World) -> None:

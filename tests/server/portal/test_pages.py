@@ -90,6 +90,7 @@ async def test_what_arrives_appears_at_once_and_marks_travel_through_the_log(ser
         await served.notify("b", "Second <b>alert</b>")
         await page.until("document.querySelectorAll('li.unread').length === 2")
         assert await page.js("document.querySelector('.title').textContent") == "Second <b>alert</b>"
+        assert await page.js("document.title") == "(2) Notifications · analyst"
         await page.click("li[data-id=b] summary")
         await page.click("li[data-id=b] form button")
         await page.until("document.querySelector('li[data-id=b]').classList.contains('read')")
