@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 PARALLEL = typer.Option(
-    4, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
+    8, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
 )
 FAILURE_ALERTS = typer.Option(
     True,
@@ -80,7 +80,7 @@ def once(
         finally:
             history.close()
     if not records and not quiet and not json:
-        output.note(f"nothing was due in {settings.scripts_dir}")
+        output.note(f"nothing was due in {settings.scripts_dir}; --now runs all scripts, whatever their schedules say")
 
 
 @app.command()

@@ -23,7 +23,7 @@ class RunnerSettings:
     state_dir: Path
     socket: Path = DEFAULT_SOCKET
     python: Path | None = None  # None: ~/.venv/bin/python, then python3 of the PATH
-    parallel: int = 4
+    parallel: int = 8
     kill_grace_s: float = 5.0  # between TERM and KILL
     failure_alerts: bool = True
     ignore_schedule: bool = False

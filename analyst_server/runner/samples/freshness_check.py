@@ -1,6 +1,5 @@
 # /// analyst
 # description = "Tells when the newest row of a table is too old, and when it is fresh again."
-# schedule = "every 5m"
 # cooldown = "2h"
 # tags = ["freshness", "sample"]
 # ///

@@ -1,6 +1,6 @@
 # /// analyst
 # description = "Tells when the revenue of a product line drops against its own past."
-# schedule = "*/15 * * * *"
+# # schedule = "0 8 * * MON-FRI"  # without one: every five minutes
 # cooldown = "1h"
 # priority = "high"
 # tags = ["revenue", "sample"]
