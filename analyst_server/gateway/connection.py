@@ -364,6 +364,8 @@ class Connection:
 
     async def _until_drained(self) -> None:
         """Wait until the socket has taken what is queued. Raises `TimeoutError` after `DRAIN_TIMEOUT_S`."""
+        if not self.signed_in:  # it ended while something was sent: nobody will say that it is drained
+            return
         self._drained = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
