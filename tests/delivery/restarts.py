@@ -59,6 +59,7 @@ async def killed_at_random(world: World) -> None:
         publishers = [Stubborn(world, gateway, user) for _ in range(4)]
         async with asyncio.timeout(DEADLINE_S + 10 * kills), asyncio.TaskGroup() as group:
             following = group.create_task(device.follow())
+            await device.until(lambda: device.caught_up)
             for publisher in publishers:
                 group.create_task(publisher.run())
             for _ in range(kills):
@@ -78,7 +79,7 @@ async def killed_at_random(world: World) -> None:
     assert len(set(late.ids)) == len(late.ids)
     assert set(accepted) <= set(late.ids)
     assert {event.id: event.seq for event in late.events if event.id in accepted} == accepted
-    assert all(welcome["recovered"] for welcome in device.welcomes[1:])
+    assert all(welcome["recovered"] for welcome in device.welcomes[1:]), device.welcomes
     assert len({welcome["epoch"] for welcome in device.welcomes}) == 1
 
 
