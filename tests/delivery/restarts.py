@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.delivery.harness import DEADLINE_S, ROOT, SECRET, Gateway, Publisher, World
 
-__all__ = ["SCENARIOS", "start_refused"]
+__all__ = ["SCENARIOS", "Stubborn", "all_accepted", "start_refused"]
 
 SCHEMAS = ROOT / "tests/server/inbox/schemas"
 
@@ -20,12 +20,13 @@ SCHEMAS = ROOT / "tests/server/inbox/schemas"
 class Stubborn:
     """Publishes until told to stop; repeats each notification under its id until it is accepted."""
 
-    def __init__(self, world: World, gateway: Gateway, user: str) -> None:
+    def __init__(self, world: World, gateway: Gateway, user: str, *, pause_s: float = 0) -> None:
         self.accepted: dict[str, int] = {}  # id -> seq
         self.repeats = 0
         self._world = world
         self._publisher = Publisher(gateway)
         self._user = user
+        self._pause_s = pause_s
         self._stopping = False
 
     async def run(self) -> None:
@@ -45,6 +46,7 @@ class Stubborn:
                     await asyncio.sleep(0.01)
                 else:
                     self.accepted[name] = answer["seq"]
+            await asyncio.sleep(self._pause_s)
 
     def stop(self) -> None:
         self._stopping = True
@@ -68,7 +70,7 @@ async def killed_at_random(world: World) -> None:
                 await asyncio.to_thread(gateway.start)
             for publisher in publishers:
                 publisher.stop()
-            accepted = await _all_accepted(publishers)
+            accepted = await all_accepted(publishers)
             await device.until_seq(max(accepted.values()))
             following.cancel()
         late = gateway.subscriber(user, "late")
@@ -83,7 +85,7 @@ async def killed_at_random(world: World) -> None:
     assert len({welcome["epoch"] for welcome in device.welcomes}) == 1
 
 
-async def _all_accepted(publishers: list[Stubborn]) -> dict[str, int]:
+async def all_accepted(publishers: list[Stubborn]) -> dict[str, int]:
     """Wait until what is under way is accepted, too: the count stands still."""
     before = -1
     while before != (now := sum(len(each.accepted) for each in publishers)):
