@@ -1,5 +1,7 @@
 """Say in a sentence what a chart shows, for those who cannot see it and for terminals that cannot draw it. Pure."""
 
+import math
+
 from analyst_cli.tui.text import cells
 from analyst_server.wire.messages import Chart, Series
 
@@ -7,18 +9,16 @@ __all__ = ["describe", "label", "number", "sound"]
 
 _MOST_SERIES = 5  # protocol 2.5
 _MOST_POINTS = 500
-_GREATEST = 1e15  # numbers past that leave no room for anything but themselves
+_GREATEST, _LEAST = 1e15, 1e-9  # numbers past that leave no room on an axis for anything but themselves
 
 
 def sound(chart: Chart) -> bool:
     """Tell whether the chart can be drawn: it has numbers, and not more or greater ones than make sense (an old gateway checks nothing)."""
     known = [value for series in chart.series for value in series.y if value is not None]
-    points = sum(len(series.y) for series in chart.series)
-    return (
-        len(chart.series) <= _MOST_SERIES
-        and 0 < len(known) <= points <= _MOST_POINTS
-        and max(map(abs, known)) < _GREATEST
-    )
+    if not known or len(chart.series) > _MOST_SERIES or sum(len(series.y) for series in chart.series) > _MOST_POINTS:
+        return False
+    greatest = max(map(abs, known))
+    return all(map(math.isfinite, known)) and (greatest == 0 or _LEAST <= greatest < _GREATEST)
 
 
 def describe(chart: Chart) -> str:

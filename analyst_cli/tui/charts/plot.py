@@ -3,15 +3,16 @@
 The drawing is plotext's, through the instance that textual-plotext makes of it (plotext itself draws on one global figure).
 """
 
+import math
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from analyst_cli.tui.charts.describe import label
+from analyst_cli.tui.charts.describe import label, number
 from analyst_cli.tui.text import cells, fit
 from analyst_server.wire.messages import Chart, Series
 
-__all__ = ["LEAST_HEIGHT", "LEAST_WIDTH", "Ink", "draw"]
+__all__ = ["LEAST_HEIGHT", "LEAST_WIDTH", "Ink", "draw", "round_levels"]
 
 Ink = tuple[int, int, int] | str
 """A colour as plotext takes it: red, green, blue, or the name of one of the sixteen."""
@@ -37,19 +38,19 @@ def draw(chart: Chart, width: int, height: int, inks: Sequence[Ink], mark_ink: I
     else:
         _lines(plot, chart, inks)
     _mark(plot, chart, mark_ink)
-    _ticks(plot, chart, width)
-    drawn = Text.from_ansi(plot.build(), no_wrap=True, overflow="crop")
+    _ticks(plot, chart, width, height)
+    drawn = Text.from_ansi(plot.build().rstrip("\n"), no_wrap=True, overflow="crop")
     drawn.end = ""
     return drawn
 
 
 def _lines(plot: object, chart: Chart, inks: Sequence[Ink]) -> None:
-    for number, series in enumerate(chart.series):
-        name = _name(series, number) if len(chart.series) > 1 else None
+    for index, series in enumerate(chart.series):
+        name = _name(series, index) if len(chart.series) > 1 else None
         for start, run in _unbroken(series):
             positions = list(range(start, start + len(run)))
             paint = plot.plot if len(run) > 1 else plot.scatter  # type: ignore[attr-defined]
-            paint(positions, run, marker="braille", color=inks[number % len(inks)], label=name)
+            paint(positions, run, marker="braille", color=inks[index % len(inks)], label=name)
             name = None  # one entry in the legend, however many gaps
 
 
@@ -60,13 +61,13 @@ def _bars(plot: object, chart: Chart, inks: Sequence[Ink]) -> None:
     if len(heights) == 1:
         plot.bar(positions, heights[0], color=inks[0], width=0.6, minimum=0)  # type: ignore[attr-defined]
         return
-    names = [_name(series, number) for number, series in enumerate(chart.series)]
+    names = [_name(series, index) for index, series in enumerate(chart.series)]
     colors = [inks[n % len(inks)] for n in range(len(heights))]
     plot.multiple_bar(positions, heights, color=colors, labels=names, width=0.8, minimum=0)  # type: ignore[attr-defined]
 
 
-def _name(series: Series, number: int) -> str:
-    return fit(cells(series.name), _LONGEST_NAME).rstrip() or f"series {number + 1}"
+def _name(series: Series, index: int) -> str:
+    return fit(cells(series.name), _LONGEST_NAME).rstrip() or f"series {index + 1}"
 
 
 def _mark(plot: object, chart: Chart, ink: Ink) -> None:
@@ -77,11 +78,27 @@ def _mark(plot: object, chart: Chart, ink: Ink) -> None:
         plot.scatter([chart.mark], [value], marker="●", color=ink)  # type: ignore[attr-defined]
 
 
-def _ticks(plot: object, chart: Chart, width: int) -> None:
+def _ticks(plot: object, chart: Chart, width: int, height: int) -> None:
+    levels = round_levels(
+        [value for series in chart.series for value in series.y if value is not None], max(2, height // 3)
+    )
+    plot.yticks(levels, [number(level) for level in levels])  # type: ignore[attr-defined]
     longest = max(len(series.y) for series in chart.series)
     wanted = max(2, min(longest, width // _CELLS_A_TICK))
     positions = sorted({round(step * (longest - 1) / max(wanted - 1, 1)) for step in range(wanted)})
     plot.xticks(positions, [fit(label(chart, at), _CELLS_A_TICK - 2).rstrip() for at in positions])  # type: ignore[attr-defined]
+
+
+def round_levels(values: Sequence[float], wanted: int) -> list[float]:
+    """Return about so many round numbers between the least and the greatest value, for the y axis."""
+    least, most = min(values), max(values)
+    rough = (most - least) / wanted
+    if rough < max(abs(least), abs(most), 1e-9) * 1e-9:  # all the same, as far as anybody can see
+        return [least]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.8)
+    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)] or [least]
 
 
 def _unbroken(series: Series) -> list[tuple[int, list[float]]]:

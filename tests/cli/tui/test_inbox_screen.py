@@ -1,9 +1,9 @@
 """The inbox screen, key by key, on a real store."""
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from textual.pilot import Pilot
 
 from analyst_cli.client.inbox import Inbox
@@ -44,29 +44,28 @@ async def settled(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-@pytest.mark.parametrize(
-    ("keys", "cursor_on"),
-    [
-        ("", "n-08"),
-        ("j j", "n-06"),
-        ("down down up", "n-07"),
-        ("G", "n-01"),
-        ("end home", "n-08"),
-        ("pagedown", "n-01"),
-        ("G g", "n-08"),
-        ("ctrl+d ctrl+u", "n-08"),
-        ("n", "n-07"),
-        ("n n", "n-05"),
-        ("n n N", "n-07"),
-        ("k k", "n-08"),
-        ("J J K", "n-07"),
-    ],
-)
-async def test_keys_move_the_cursor(inbox_app: App, keys: str, cursor_on: str) -> None:
+async def test_keys_move_the_cursor(inbox_app: App) -> None:
     app = inbox_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press(*keys.split())
-        assert current_id(app) == cursor_on
+        for keys, cursor_on in [
+            ("j j", "n-06"),
+            ("up", "n-07"),
+            ("down k k k", "n-08"),
+            ("G", "n-01"),
+            ("home", "n-08"),
+            ("pagedown", "n-01"),
+            ("pageup", "n-08"),
+            ("ctrl+d ctrl+u end g", "n-08"),
+            ("n", "n-07"),
+            ("n", "n-05"),
+            ("N", "n-07"),
+            ("g J J K", "n-07"),
+        ]:
+            await pilot.press(*keys.split())
+            assert current_id(app) == cursor_on, keys
+        await pilot.press("G", "n")
+        await pilot.pause()
+        assert app.status.said == "no unread notification below"
 
 
 async def test_a_narrow_terminal_shows_list_or_message_and_enter_and_escape_go_between(
@@ -241,14 +240,62 @@ async def test_a_click_moves_the_cursor_and_a_second_one_opens(inbox_app: App) -
         assert shown_id(app) == "n-06"
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 3), (20, 5), (300, 3)])
-async def test_no_size_of_the_terminal_breaks_it(inbox_app: App, size: tuple[int, int]) -> None:
+async def test_no_size_of_the_terminal_breaks_it(inbox_app: App) -> None:
     app = inbox_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("j", "enter")
-        await pilot.resize_terminal(*size)
+        for size, keys in [
+            ((1, 1), "j escape j slash a escape question_mark escape comma escape s escape z escape"),
+            ((5, 3), "enter escape question_mark escape"),
+            ((300, 3), "comma escape"),
+            ((80, 24), "j"),
+        ]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await pilot.press(*keys.split())
+            assert app.is_running
+
+
+async def test_run_again_copy_and_open_say_what_they_did(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("y", *"share", "enter")
         await pilot.pause()
-        await pilot.press("j", "escape", "j", "slash", "a", "escape", "question_mark", "escape")
-        await pilot.resize_terminal(80, 24)
+        assert "Signups above the usual" in app.clipboard
+        await pilot.press("o")
         await pilot.pause()
-        assert app.is_running
+        assert app.status.said == "this notification has neither a link nor a picture"
+        await pilot.press("j", "o")
+        await pilot.pause()
+        assert app.status.said == "there is no desktop here; the link is https://data.example.com/d/42"
+        await pilot.press("y", *"link", "enter")
+        await pilot.pause()
+        assert app.clipboard == "https://data.example.com/d/42"
+
+
+async def test_the_palette_offers_what_keys_do_and_the_themes(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 30)) as pilot:
+        offered = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Mark read, or unread", "Put aside until later", "Theme: contrast"} <= offered
+        await pilot.press("ctrl+p", *"contrast")
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.theme == "contrast"
+
+
+async def test_a_locked_store_is_told_and_the_inbox_goes_on(inbox_app: App, store: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        other = sqlite3.connect(store, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await pilot.press("r")
+        await settled(pilot)
+        assert "is locked by another process" in app.status.said
+        other.execute("ROLLBACK")
+        other.close()
+        await pilot.press("j", "r")
+        await settled(pilot)
+        assert row(store, "n-07").is_read
