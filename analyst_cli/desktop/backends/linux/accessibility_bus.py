@@ -114,34 +114,55 @@ class AccessibilityBus:
         if bus is None or not bus.connected:
             await self.connect()
             bus = cast("MessageBus", self._bus)
-        return await _answer(bus, call, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _answer(bus, call)
+        except TimeoutError as exc:
+            raise CallTimedOut from exc
 
-    async def ask_all(self, calls: Iterable[Call], timeout_s: float = CALL_TIMEOUT_S) -> list[Any]:
+    async def ask_all(
+        self, calls: Iterable[Call], timeout_s: float = CALL_TIMEOUT_S, deadline: float | None = None
+    ) -> list[Any]:
         """Ask many things at once; the answers come in the order of the calls, a failed one as its `CallFailed`.
 
-        Raises CallTimedOut as soon as one call does: the others ask the same hung program.
+        Raises CallTimedOut when no answer at all comes for `timeout_s` (they all ask one program, and it hangs), and at the `deadline`
+        (of the loop's clock) with whatever is still open.
         """
         await self.connect()
         bus = cast("MessageBus", self._bus)
+        loop = asyncio.get_running_loop()
         waiting = list(enumerate(calls))
         answers: list[Any] = [None] * len(waiting)
         waiting.reverse()
+        moved_at = loop.time()
+
+        def give_up_at() -> float:
+            silent = loop.time() + timeout_s
+            return silent if deadline is None else min(silent, deadline)
 
         async def work() -> None:
             while waiting:
                 index, call = waiting.pop()
                 try:
-                    answers[index] = await _answer(bus, call, timeout_s)
+                    answers[index] = await _answer(bus, call)
                 except CallFailed as failed:
                     answers[index] = failed
+                # One timer for all: moving it at every answer would cost as much as the answer.
+                nonlocal moved_at
+                if loop.time() - moved_at > timeout_s / 16 and not timer.expired():
+                    moved_at = loop.time()
+                    timer.reschedule(give_up_at())
 
-        if len(waiting) < 2:
-            await work()
-            return answers
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(IN_FLIGHT, len(waiting))):
-                    group.create_task(work())
+            async with asyncio.timeout_at(give_up_at()) as timer:
+                if len(waiting) < 2:
+                    await work()
+                else:
+                    async with asyncio.TaskGroup() as group:
+                        for _ in range(min(IN_FLIGHT, len(waiting))):
+                            group.create_task(work())
+        except TimeoutError as exc:
+            raise CallTimedOut from exc
         except ExceptionGroup as problems:
             raise problems.exceptions[0] from None
         return answers
@@ -191,7 +212,7 @@ async def _connected(address: str, remedy: str = NO_BUS) -> MessageBus:
         raise PermissionMissing(Permission.ACCESSIBILITY, remedy) from exc
 
 
-async def _answer(bus: MessageBus, call: Call, timeout_s: float) -> Any:
+async def _answer(bus: MessageBus, call: Call) -> Any:
     message = Message(
         destination=call.bus_name,
         path=call.path,
@@ -201,10 +222,7 @@ async def _answer(bus: MessageBus, call: Call, timeout_s: float) -> Any:
         body=list(call.body),
     )
     try:
-        async with asyncio.timeout(timeout_s):
-            reply = await bus.call(message)
-    except TimeoutError as exc:
-        raise CallTimedOut from exc
+        reply = await bus.call(message)
     except (EOFError, OSError) as exc:
         raise BackendLost("the accessibility bus ended") from exc
     if reply is None:

@@ -22,7 +22,7 @@ from analyst_cli.desktop.backends.linux.accessible import (
     on_screen,
     property_of,
 )
-from analyst_cli.desktop.backends.linux.roles import CHECKABLE_ROLES, Role, State, ax_names, native_name
+from analyst_cli.desktop.backends.linux.roles import CHECKABLE_ROLES, PRESS_ROLES, Role, State, ax_names, native_name
 from analyst_cli.desktop.backends.linux.tree import Structure
 from analyst_cli.desktop.elements import Node, Rect
 
@@ -54,18 +54,20 @@ async def read_details(
     bus: AccessibilityBus,
     objects: Iterable[Accessible],
     offset_of: Callable[[Accessible], tuple[int, int]],
+    deadline: float | None = None,
 ) -> dict[ObjectPath, Details]:
     """Ask for the details of these objects, all calls pipelined in two batches (texts need their length first).
 
     `offset_of` gives what to add to a frame: GTK 4 tells coordinates of the window even when asked for the screen's.
+    `deadline` is of the loop's clock; past it CallTimedOut is raised.
     """
     found: dict[ObjectPath, Details] = {}
     questions: list[tuple[Accessible, str, Call]] = []
     for one in objects:
-        found[one.path] = Details(pressable=False)
+        found[one.path] = Details(pressable=_surely_pressable(one))
         questions.extend((one, what, call) for what, call in _questions(one))
-    answers = await bus.ask_all(call for _, _, call in questions)
-    lengths: list[tuple[Accessible, int]] = []
+    answers = await bus.ask_all((call for _, _, call in questions), deadline=deadline)
+    follow_ups: list[tuple[Details, str, Call]] = []
     for (one, what, _), answer in zip(questions, answers, strict=True):
         details = found[one.path]
         match what:
@@ -76,34 +78,48 @@ async def read_details(
                 details.pressable = press_action_index(one.role, details.action_names) is not None
             case "number":
                 details.number = _number(answer)
-            case "placeholder":
-                details.placeholder = _placeholder(answer)
             case "length":
                 details.text_length = _count(answer)
-                if one.role != Role.PASSWORD_TEXT and details.text_length:
-                    lengths.append((one, min(details.text_length, MAX_VALUE_CHARACTERS)))
-                elif details.text_length == 0:
-                    details.value = None if one.role == Role.PASSWORD_TEXT else ""
-    texts = await bus.ask_all(
-        call_on(one.bus_name, one.path, TEXT, "GetText", "ii", 0, length) for one, length in lengths
-    )
-    for (one, _), text in zip(lengths, texts, strict=True):
-        found[one.path].value = text if isinstance(text, str) else None
+                follow_ups.extend((details, what, call) for what, call in _follow_ups(one, details))
+    answers = await bus.ask_all((call for _, _, call in follow_ups), deadline=deadline)
+    for (details, what, _), answer in zip(follow_ups, answers, strict=True):
+        if what == "text":
+            details.value = answer if isinstance(answer, str) else None
+        else:
+            details.placeholder = _placeholder(answer)
     return found
+
+
+def _follow_ups(one: Accessible, details: Details) -> Iterable[tuple[str, Call]]:
+    """Ask for the text of what has some, and for the placeholder that shows where there is none."""
+    length = details.text_length
+    if length == 0:
+        details.value = None if one.role == Role.PASSWORD_TEXT else ""
+        if one.states & State.EDITABLE:
+            yield "placeholder", call_on(one.bus_name, one.path, ACCESSIBLE, "GetAttributes")
+    elif length is None or one.role == Role.PASSWORD_TEXT:
+        return
+    elif one.role in {Role.LABEL, Role.STATIC} and len(one.name) == length:
+        details.value = one.name  # a label is named by its text: half of all texts need no call
+    else:
+        yield "text", call_on(one.bus_name, one.path, TEXT, "GetText", "ii", 0, min(length, MAX_VALUE_CHARACTERS))
 
 
 def _questions(one: Accessible) -> Iterable[tuple[str, Call]]:
     bus_name, path = one.bus_name, one.path
     if COMPONENT in one.interfaces:
         yield "frame", call_on(bus_name, path, COMPONENT, "GetExtents", "u", ON_SCREEN_COORDINATES)
-    if ACTION in one.interfaces:
+    if ACTION in one.interfaces and one.role not in TEXT_ENTRY_ROLES and not _surely_pressable(one):
         yield "actions", call_on(bus_name, path, ACTION, "GetActions")
     if VALUE in one.interfaces:
         yield "number", property_of(bus_name, path, VALUE, "CurrentValue")
     if TEXT in one.interfaces:
         yield "length", property_of(bus_name, path, TEXT, "CharacterCount")
-        if one.states & State.EDITABLE:
-            yield "placeholder", call_on(bus_name, path, ACCESSIBLE, "GetAttributes")
+
+
+def _surely_pressable(one: Accessible) -> bool:
+    """Spare a call for what is there to be pressed; which action does it is asked when it is pressed. Qt's disabled buttons have none."""
+    return one.role in PRESS_ROLES and ACTION in one.interfaces and bool(one.states & (State.SENSITIVE | State.ENABLED))
 
 
 def press_action_index(role: int, names: tuple[str, ...]) -> int | None:

@@ -180,11 +180,11 @@ class _Reading:
         windows = self.scene.of_process(app.pid)
         self.control.check()
         try:
-            details = await read_details(
-                self.bus, self._wanted(structure, windows, app.pid), self._offsets(structure, windows)
-            )
+            wanted = self._wanted(structure, windows, app.pid)
+            details = await read_details(self.bus, wanted, self._offsets(structure, windows), self.deadline)
         except CallTimedOut:
-            structure.stop(StopReason.NOT_RESPONDING)
+            late = time.monotonic() >= self.deadline
+            structure.stop(StopReason.TIMEOUT if late else StopReason.NOT_RESPONDING)
             details = {}
         self.stop_reason = self.stop_reason or structure.stop_reason
         generation = self.bus.generation

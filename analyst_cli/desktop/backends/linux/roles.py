@@ -4,12 +4,13 @@ Roles are compared by number, never by name: names are translated, and toolkits 
 Source: `atspi-constants.h` of at-spi2-core 2.46.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 __all__ = [
     "CHECKABLE_ROLES",
     "DIALOG_ROLES",
     "KEYS_ONLY_ROLES",
+    "PRESS_ROLES",
     "TOP_LEVEL_ROLES",
     "Role",
     "State",
@@ -30,6 +31,7 @@ class Role(IntEnum):
     FONT_CHOOSER = 22
     FRAME = 23
     LABEL = 29
+    MENU_ITEM = 35
     PASSWORD_TEXT = 40
     BUTTON = 43
     RADIO_BUTTON = 44
@@ -44,8 +46,8 @@ class Role(IntEnum):
     SWITCH = 130
 
 
-class State(IntFlag):
-    """Bits of the two state words, the second shifted by 32."""
+class State(IntEnum):
+    """Bits of the two state words, the second shifted by 32. No IntFlag: its operators cost more than the calls they are applied to."""
 
     ACTIVE = 1 << 1
     ARMED = 1 << 2
@@ -74,6 +76,7 @@ TOP_LEVEL_ROLES = DIALOG_ROLES | {Role.FRAME, Role.WINDOW}
 CHECKABLE_ROLES = frozenset(
     {Role.CHECK_BOX, Role.CHECK_MENU_ITEM, Role.RADIO_BUTTON, Role.RADIO_MENU_ITEM, Role.TOGGLE_BUTTON, Role.SWITCH}
 )
+PRESS_ROLES = CHECKABLE_ROLES | {Role.BUTTON, Role.MENU_ITEM}
 KEYS_ONLY_ROLES = frozenset({6, 18, 78, 82, 92, 93, 94, 95, 96, Role.TERMINAL})
 """Drawn by the program itself (canvas, document, terminal): they take keys, and nothing tells what they made of them."""
 
