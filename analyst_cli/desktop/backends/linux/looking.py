@@ -65,10 +65,13 @@ class Scene:
         return [window for window in self.windows if window.pid == pid and pid is not None]
 
 
-async def read_scene(display: XDisplay) -> Scene:
-    """Ask the window manager; without a display there is nothing to tell."""
+async def read_scene(display: XDisplay, *, everything: bool = True) -> Scene:
+    """Ask the window manager, for the window in front or for all of them."""
 
     def read(screen: Any) -> Scene:
+        if not everything:
+            front = active_window(screen)
+            return Scene(front, [front] if front else [])
         scene = Scene(active_window(screen), client_windows(screen))
         for window in scene.windows:
             resource = screen.create_resource_object("window", window.window_id)
@@ -85,7 +88,7 @@ async def look(desk: Desk, request: TreeRequest, control: Control) -> Snapshot:
     started = time.monotonic()
     captured_at = time.time()
     try:
-        scene = await read_scene(desk.display)
+        scene = await read_scene(desk.display, everything=request.windows or request.modals)
         app = scene.app
         title = scene.front.title if scene.front else None
     except PermissionMissing:
@@ -125,6 +128,7 @@ class _Reading:
 
     def __init__(self, desk: Desk, scene: Scene, request: TreeRequest, control: Control) -> None:
         self.bus = desk.bus
+        self.display = desk.display
         self.applications = desk.applications
         self.scene = scene
         self.request = request
@@ -177,6 +181,8 @@ class _Reading:
         )
         self.nodes += max(1, len(structure.objects))
         self.depth = max(self.depth, structure.depth)
+        if structure.is_gtk4 and not (self.request.windows or self.request.modals):
+            self.scene = await read_scene(self.display)  # its frames need the places of all its windows
         windows = self.scene.of_process(app.pid)
         self.control.check()
         try:
