@@ -1,6 +1,7 @@
 """What an administrator can set for the portal, and what is refused because it would not be safe."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,11 @@ from analyst_server.errors import ConfigProblem
 from analyst_server.identity.oidc import OidcClient
 
 __all__ = ["PortalSettings", "checked", "is_loopback_host"]
+
+_SCHEME = re.compile(r"[a-z][a-z0-9-]*")
+_TAKEN = frozenset(
+    {"about", "blob", "data", "file", "http", "https", "javascript", "mailto", "tel", "vbscript", "ws", "wss"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,14 @@ def checked(settings: PortalSettings, *, host: str) -> tuple[str, ...]:
         )
     if settings.public_url:
         _check_public_url(settings.public_url)
+    if not _SCHEME.fullmatch(settings.scheme) or settings.scheme in _TAKEN:
+        raise ConfigProblem(
+            f"portal.scheme {settings.scheme!r} is no URL scheme of its own", "use small letters, digits and dashes"
+        )
+    if settings.ws_url and urlsplit(settings.ws_url).scheme not in {"ws", "wss"}:
+        raise ConfigProblem(
+            f"portal.ws_url {settings.ws_url!r} is no WebSocket address", "it begins with wss:// or ws://"
+        )
     if settings.dev_user and not on_loopback:
         raise ConfigProblem(
             f"--dev-user {settings.dev_user} would let everybody in who reaches {settings.public_url or host}",

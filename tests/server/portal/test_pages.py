@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
+from PIL import Image
 
 from analyst_server import app
 from analyst_server.config import GatewaySettings, PortalSettings, Settings
@@ -57,6 +59,22 @@ class Served:
         }
         await self.log.append(NotificationDraft(User("petr"), notification_id, json.dumps(body).encode()))
 
+    async def dispatch_picture(self, notification_id: str, title: str) -> None:
+        """Send an alert with a chart as scripts do, over the Unix socket."""
+        Image.new("RGB", (40, 30), "teal").save(self.folder / "chart.png")
+        alert = {
+            "id": notification_id,
+            "title": title,
+            "message": "Look.",
+            "image_path": str(self.folder / "chart.png"),
+        }
+        connector = aiohttp.UnixConnector(str(self.gateway.socket))
+        async with (
+            aiohttp.ClientSession("http://localhost", connector=connector) as script,
+            script.post("/dispatch", json={"user": "petr", "notification": alert}) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+
     async def read_ids(self) -> set[str]:
         snapshot = await self.log.snapshot(User("petr"))
         return {json.loads(each.body)["id"] for each in snapshot.notifications if each.state.read}
@@ -98,6 +116,10 @@ async def test_what_arrives_appears_at_once_and_marks_travel_through_the_log(ser
         assert await page.js("document.querySelector('li[data-id=b] details').open"), "the open one stays open"
         await served.log.mark(MarkDraft(User("petr"), ["a"], "read", "2026-11-20T10:00:01Z", device="terminal"))
         await page.until("document.querySelectorAll('li.unread').length === 0")
+        await served.dispatch_picture("c", "With a picture")
+        await page.until("document.querySelector('li[data-id=c]') !== null")
+        await page.click("li[data-id=c] summary")
+        await page.until("document.querySelector('li[data-id=c] img').naturalWidth === 40")
         assert page.violations == []
         assert [url for url in page.asked if not url.startswith(served.url)] == []
 
