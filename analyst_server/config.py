@@ -150,6 +150,7 @@ class RunnerSettings:
     group: str = setting("dataread", "group of the accounts that may have scripts")
     command: tuple[str, ...] = setting((), "the analyst that sudoers allows; empty: the one of the PATH")
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All parts."""

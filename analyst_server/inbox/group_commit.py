@@ -78,7 +78,7 @@ class GroupCommitter:
         self._waiting = self._waiting_bytes = 0
         self._uids: dict[User, int] = {}
         self._closed = False
-        with sqlite_errors(path):
+        with sqlite_errors(f"the store {path}"):
             self._connection: sqlite3.Connection | None = self._opened(create=True)
             self.epoch = epoch_of(self._connection)
             self._told = last_seq(self._connection)  # every event up to here was passed on, or nobody was listening
@@ -124,7 +124,7 @@ class GroupCommitter:
             events: Sequence[Event]
             began = time.perf_counter()
             try:
-                with sqlite_errors(self._path):
+                with sqlite_errors():
                     outcomes, events = self._commit(batch) if batch else ((), self._heard())
                 self._problem = ""
             except Exception as exc:  # noqa: BLE001 - the root of the thread: if it ended, every later dispatch would wait for ever
@@ -211,7 +211,7 @@ class GroupCommitter:
             connection = self._opened(create=False)
             if epoch_of(connection) != self.epoch:
                 connection.close()
-                raise StoreUnavailable(f"the store {self._path} was replaced by another", "restart the gateway")
+                raise StoreUnavailable("the store was replaced by another", "restart the gateway")
             self._connection, self._file = connection, identity_of(self._path)
             self._uids.clear()
             self.recent = self._loaded(connection)
@@ -241,7 +241,7 @@ class GroupCommitter:
         known = isinstance(exc, ServerError)
         if str(exc) != self._problem:  # said once, however often it is tried
             self._problem = str(exc)
-            _log.warning("%s", exc, exc_info=None if known else exc)
+            _log.warning("%s: %s", self._path, exc, exc_info=None if known else exc)
         return (
             exc if isinstance(exc, ServerError) else StoreUnavailable("the store failed", "look at the gateway's log")
         )

@@ -72,7 +72,7 @@ class ImageStore:
     def _put(self, image: bytes) -> str:
         png = clean_png(image)
         name = f"{sha256(png).hexdigest()}.png"
-        with _system_errors(self._folder), self._locked(fcntl.LOCK_SH):
+        with _system_errors(), self._locked(fcntl.LOCK_SH):
             now = self._clock()
             if self._get(name) is None:
                 _write_durably(self._folder / name, png)
@@ -89,7 +89,7 @@ class ImageStore:
         return png if sha256(png).hexdigest() == name.removesuffix(".png") else None
 
     def _names(self) -> list[str]:
-        with _system_errors(self._folder):
+        with _system_errors():
             return (
                 [each.name for each in self._folder.iterdir() if _NAME.fullmatch(each.name)]
                 if self._folder.is_dir()
@@ -98,7 +98,7 @@ class ImageStore:
 
     def _remove(self, names: Collection[str], before: float) -> int:
         removed = 0
-        with _system_errors(self._folder), self._locked(fcntl.LOCK_EX):
+        with _system_errors(), self._locked(fcntl.LOCK_EX):
             for name in names:
                 path = self._folder / name
                 if path.lstat().st_mtime <= before:
@@ -159,11 +159,11 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _system_errors(folder: Path) -> Iterator[None]:
+def _system_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
         raise StoreUnavailable(
-            f"the image store {folder} cannot be used: {os.strerror(exc.errno or 0)}",
+            f"the image store cannot be used: {os.strerror(exc.errno or 0)}",
             "look at its disk and permissions",
         ) from exc

@@ -81,8 +81,12 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 def _refuse_foreign(connection: sqlite3.Connection, version: int, upto: int) -> None:
     if version > upto:
         raise ConfigProblem(
-            f"the store has schema {version}, this program knows up to {upto}",
+            f"the store {_file_of(connection)} has schema {version}, this program knows up to {upto}",
             "install the newer program again, or name another data folder",
         )
     if not _is_ours(connection) and (version or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]):
-        raise ConfigProblem("the store is a database of another program", "name another data folder")
+        raise ConfigProblem(f"{_file_of(connection)} is a database of another program", "name another data folder")
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA database_list").fetchone()[2])

@@ -142,7 +142,7 @@ class SqliteInbox:
             raise StoreUnavailable("the store is closed", "try again after the restart") from exc
 
     def _answer(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        with sqlite_errors(self._path):
+        with sqlite_errors():
             identity, connection = self._reader()
             try:
                 found = question(connection)

@@ -51,12 +51,16 @@ def identity_of(path: Path) -> FileIdentity | None:
 
 
 @contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise SQLite's and the system's errors as `StoreUnavailable`, with what an administrator can do about each."""
+def sqlite_errors(name: str = "the store") -> Iterator[None]:
+    """Raise SQLite's and the system's errors as `StoreUnavailable`, with what an administrator can do about each.
+
+    The text goes to whoever dispatches or connects, so it has no path, unless `name` brings one for the administrator.
+    """
     try:
         yield
     except (sqlite3.Error, OSError) as exc:
-        raise StoreUnavailable(f"the store {path} cannot be used: {exc}", _way_out(exc)) from exc
+        words = exc.strerror or exc if isinstance(exc, OSError) else exc
+        raise StoreUnavailable(f"{name} cannot be used: {words}", _way_out(exc)) from exc
 
 
 def _way_out(exc: Exception) -> str:

@@ -141,8 +141,9 @@ async def test_three_processes_append_and_hear_each_other_in_one_order(path: Pat
 async def test_a_locked_store_refuses_and_goes_on_by_itself(inbox: SqliteInbox, path: Path) -> None:
     await inbox.append(draft("a"))
     with locked(path):
-        with pytest.raises(StoreUnavailable, match="another program holds it"):
+        with pytest.raises(StoreUnavailable, match="another program holds it") as refused:
             await inbox.append(draft("b"))
+        assert str(path.parent) not in str(refused.value), "the text goes to strangers, too"
         assert len(await inbox.read(PETR, after=START, limit=10)) == 1
     await inbox.append(draft("b"))
     assert len(await inbox.read(PETR, after=START, limit=10)) == 2
@@ -166,21 +167,22 @@ async def test_a_full_disk_refuses_whole_commits_and_goes_on_by_itself(inbox: Sq
 def test_each_error_of_sqlite_names_a_way_out(path: Path) -> None:
     open_file(path, create=True).close()
     readonly = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    with pytest.raises(StoreUnavailable, match="make it writable"), sqlite_errors(path):
+    with pytest.raises(StoreUnavailable, match="make it writable"), sqlite_errors():
         readonly.execute("CREATE TABLE a (b)")
     readonly.close()
     limited = sqlite3.connect(path)
     limited.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(StoreUnavailable, match="free some space"), sqlite_errors(path):
+    with pytest.raises(StoreUnavailable, match="free some space"), sqlite_errors():
         limited.execute("CREATE TABLE a (b)")
     limited.close()
 
 
 async def test_a_file_that_is_no_database_is_refused_at_the_start(path: Path) -> None:
     path.write_bytes(b"this is no database" * 1000)
-    with pytest.raises(StoreUnavailable, match="restore a backup"):
+    with pytest.raises(StoreUnavailable, match="restore a backup") as refused:
         async with open_sqlite_inbox(path):
             pass
+    assert str(path) in str(refused.value)
     assert path.read_bytes().startswith(b"this is no database")
 
 
@@ -298,6 +300,17 @@ async def test_reading_while_others_append_and_fold_sees_a_whole_prefix(path: Pa
             assert [event.seq for event in page] == list(range(1, len(page) + 1))
             assert len(page) >= snapshot.seq
         await producing
+
+
+async def test_jumps_of_the_clock_change_neither_order_nor_what_is_kept(path: Path) -> None:
+    """R14: an hour back and forth between any two events."""
+    jumps = iter([0, 3600, -3600, 7200, 0, -7200] * 100)
+    async with open_sqlite_inbox(path, clock=lambda: 1_800_000_000 + next(jumps)) as inbox:
+        ids = [f"n{i}" for i in range(30)]
+        seqs = [(await inbox.append(draft(each))).seq for each in ids]
+        await inbox.mark(MarkDraft(PETR, ids[:3], "read", "2026-11-21T08:00:00Z"))
+        await inbox.retain(Retention(max_age_s=6 * 3600))
+        assert [event.seq for event in await inbox.read(PETR, after=START, limit=100)][:30] == seqs == sorted(seqs)
 
 
 async def test_the_state_that_is_kept_is_the_state_that_the_events_give(inbox: SqliteInbox, path: Path) -> None:
