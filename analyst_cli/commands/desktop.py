@@ -157,3 +157,21 @@ async def _serve(options: Any) -> None:
         for warning in host.settings_warnings:
             output.note(f"warning: {warning}")
         await ended.wait()
+
+
+@app.command()
+def host() -> int:
+    """Open the operator's screen: permissions, approvals, recent executions, Start, Stop, Panic Stop.
+
+    Example: analyst desktop host
+    """
+    import os  # noqa: PLC0415 - only for the terminal's wishes
+
+    from analyst_cli.client.preferences import load_preferences  # noqa: PLC0415 - loads what --help need not
+    from analyst_cli.desktop.screen.app import HostScreenApp  # noqa: PLC0415 - loads textual
+    from analyst_cli.tui.themes import THEMES, theme_for  # noqa: PLC0415 - see above
+
+    no_color = bool(os.environ.get("NO_COLOR"))
+    theme = theme_for(load_preferences().theme, no_color=no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
+    HostScreenApp(themes=THEMES, theme=theme).run()
+    return 0

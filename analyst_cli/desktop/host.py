@@ -284,10 +284,10 @@ class Host:
 
     def panic(self) -> None:
         """Stop everything at once (R-PA-1); it stays so, also across restarts, until `reset`."""
-        self._enter(HostState.PANIC)
-        self.book.void()
         for call in self.active_calls():
             call.reins.stop(StopCause.PANIC)
+        self._enter(HostState.PANIC)
+        self.book.void()
         self.backend.release_keys()
         try:
             (self.state_folder / PANIC_MARKER).write_text(iso_time(self.wall()) + "\n")

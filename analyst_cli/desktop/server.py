@@ -9,6 +9,7 @@ import contextlib
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from analyst_cli.desktop import rpc
 from analyst_cli.desktop.errors import Code, DesktopProblem, invalid
@@ -68,9 +69,7 @@ class Doorway:
             task = loop.create_task(self._serve(connection))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
-            task.add_done_callback(
-                lambda _, ended=connection: ended.close()
-            )  # also when it was cancelled before it began
+            task.add_done_callback(partial(_closed, connection))  # also when it was cancelled before it began
 
     async def _serve(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -173,3 +172,7 @@ class _Conversation:
     async def _send(self, line: bytes) -> None:
         async with self._writing:
             await self._loop.sock_sendall(self._connection, line)
+
+
+def _closed(connection: socket.socket, _: "asyncio.Task[None]") -> None:
+    connection.close()

@@ -112,6 +112,7 @@ async def confirm_issue(call: Call[IssueParams]) -> dict[str, Any]:
 async def confirm_await(call: Call[AwaitParams]) -> dict[str, Any]:
     """Wait until the operator has decided, and hand the tokens to the one who asked."""
     while True:
+        call.reins.check()
         now = call.host.monotonic()
         approval = call.host.book.approval(call.params.approval_id, call.peer.principal, now)
         if approval is None:
