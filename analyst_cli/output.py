@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from analyst_server.wire.inert import inert_line, inert_text
+from analyst_server.wire.inert import inert_json, inert_line, inert_text
 
 __all__ = ["TTY_STYLES", "color_wanted", "is_terminal", "json_line", "line", "note", "raw", "styled", "table", "text"]
 
@@ -58,7 +58,7 @@ def json_line(value: Any) -> None:
     """Write one JSON object on a line of its own to stdout and flush, so that a pipe sees it at once."""
     import msgspec  # noqa: PLC0415 - 23 ms that commands without JSON need not pay
 
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(inert_json(msgspec.json.encode(value).decode()) + "\n")
     sys.stdout.flush()
 
 

@@ -41,6 +41,7 @@ class _Line:
     nudge: asyncio.Event
     delay_s: Callable[[int], float]
     open_inbox: Callable[[Account], Inbox]
+    device: str | None
     inbox: Inbox | None
     told_pos: int  # the newest arrival that was told
     account: Account | None = None  # whose inbox was opened here; None: none yet, or it was given
@@ -57,11 +58,13 @@ async def follow(
     nudge: asyncio.Event | None = None,
     delay_s: Callable[[int], float] | None = None,
     open_inbox: Callable[[Account], Inbox] = inbox_for,
+    device: str | None = None,
 ) -> AsyncGenerator[ClientEvent, None]:
     """Yield what happens, for ever; end after `SignInExpired` or `Stopped`. Close the iterator to disconnect.
 
     `inbox` is used when it is given, else the one of the account that signs in is opened (and closed at the end). Setting `nudge` connects at once,
-    or sends new marks at once. `delay_s` gives the wait before an attempt.
+    or sends new marks at once. `delay_s` gives the wait before an attempt, `device` another
+    name for this device than the machine's.
     """
     line = _Line(
         target=target,
@@ -69,6 +72,7 @@ async def follow(
         nudge=nudge or asyncio.Event(),
         delay_s=delay_s or (lambda attempt: backoff.delay_s(attempt, random.random())),  # noqa: S311 - spreads load, hides nothing
         open_inbox=open_inbox,
+        device=device,
         inbox=inbox,
         told_pos=0 if inbox is None else inbox.newest_pos(),
     )
@@ -120,7 +124,9 @@ async def _one_connection(line: _Line) -> AsyncGenerator[ClientEvent, None]:
         raise _Again(lost.problem, line.delay_s(line.attempt)) from lost
     try:
         since = None if line.inbox is None else await asyncio.to_thread(line.inbox.cursor)
-        session = ClientSession(token=token, device=device_id(), client=f"analyst-cli/{__version__}", since=since)
+        session = ClientSession(
+            token=token, device=line.device or device_id(), client=f"analyst-cli/{__version__}", since=since
+        )
         async with aclosing(_session_events(line, session, socket, since)) as events:
             async for event in events:
                 yield event

@@ -66,7 +66,15 @@ def normalized(url: str) -> str:
         raise UsageProblem(
             f"{url!r} is no server address ({exc})", "give one like https://analyst.example.com"
         ) from exc
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or parts.username
+        or not text.isprintable()
+        or " " in text
+    ):
         raise UsageProblem(f"{url!r} is no server address", "give one like https://analyst.example.com")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"

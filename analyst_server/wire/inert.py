@@ -6,7 +6,7 @@ by visible stand-ins, so nothing can move the cursor, reorder a line or hide. Jo
 
 import re
 
-__all__ = ["inert_line", "inert_text"]
+__all__ = ["inert_json", "inert_line", "inert_text"]
 
 # C0 without tab and newline, DEL, C1; bidi marks, embeddings, overrides and isolates (UAX #9); zero-width space, word joiner and
 # invisible operators; line and paragraph separator; BOM; interlinear annotations; tags (used to hide text in plain sight); lone surrogates.
@@ -24,6 +24,16 @@ def inert_text(text: str) -> str:
 def inert_line(text: str) -> str:
     """Return the text as one inert line: newlines and tabs become one space."""
     return _BLANKS.sub(" ", inert_text(text))
+
+
+def inert_json(encoded: str) -> str:
+    """Return encoded JSON with harmful characters as its own escapes: the same value, and nothing that a terminal obeys."""
+    return encoded if encoded.isascii() else _HARMFUL.sub(_json_escape, encoded)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _stand_in(match: re.Match[str]) -> str:

@@ -1,19 +1,15 @@
 """The connection against a gateway whose every word the test chooses, and against the old one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Self, TypeVar
 
 import jwt
 import pytest
 
-from analyst_cli.client.accounts import Account, inbox_path, last_account
-from analyst_cli.client.connection import follow
+from analyst_cli.client.accounts import Account, last_account
 from analyst_cli.client.events import (
     CaughtUp,
-    ClientEvent,
     Connected,
     Connecting,
     ConnectionLost,
@@ -23,15 +19,13 @@ from analyst_cli.client.events import (
     StateChanged,
     Stopped,
 )
-from analyst_cli.client.inbox import Inbox
-from analyst_cli.client.target import Target
 from analyst_server.wire.messages import Cursor
+from tests.support.follower import Follower
 from tests.support.old_gateway import old_gateway
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
 
 SECRET = "s" * 32
 TOKEN = jwt.encode({"sub": "petr"}, SECRET, algorithm="HS256")
-E = TypeVar("E")
 
 
 @pytest.fixture
@@ -43,51 +37,6 @@ async def gateway() -> AsyncIterator[ScriptedGateway]:
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANALYST_TOKEN", TOKEN)
-
-
-class Follower:
-    """Collects what `follow` tells; waits for what is expected, under a deadline."""
-
-    def __init__(self, url: str, delay_s: Callable[[int], float] = lambda _: 0.0) -> None:
-        self.seen: list[ClientEvent] = []
-        self.nudge = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._target = Target(url, url)
-        self._delay_s = delay_s
-        self._task: asyncio.Task[None] | None = None
-        self.inbox = Inbox(inbox_path(Account(url, "petr")))
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self.inbox.close()
-
-    async def _run(self) -> None:
-        async with aclosing(follow(self._target, nudge=self.nudge, delay_s=self._delay_s)) as events:
-            async for event in events:
-                self.seen.append(event)
-                self._changed.set()
-
-    async def until(self, kind: type[E], times: int = 1) -> E:
-        """Wait until an event of a kind was told so many times since the beginning, and return the last of them."""
-        async with asyncio.timeout(5):
-            while len(found := [event for event in self.seen if isinstance(event, kind)]) < times:
-                self._changed.clear()
-                await self._changed.wait()
-        return found[times - 1]
-
-    async def ended(self) -> None:
-        assert self._task is not None
-        async with asyncio.timeout(5):
-            await self._task
-
-    def titles(self) -> list[str]:
-        return [row.title for row in self.inbox.view()]
 
 
 def alert(number: int, **members: object) -> dict[str, object]:

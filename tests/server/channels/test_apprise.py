@@ -14,7 +14,10 @@ from analyst_server.channels.running import ChannelSettings, open_channels
 from analyst_server.errors import StoreUnavailable
 from tests.server.channels.conftest import PNG, World
 
-pytestmark = [pytest.mark.real("python:apprise"), pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")]
+pytestmark = [
+    pytest.mark.real("python:apprise"),
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
 
 
 @asynccontextmanager
