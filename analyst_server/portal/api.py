@@ -20,10 +20,9 @@ from analyst_server.portal.requests import (
     bearer_token,
     body_of,
     by,
-    check_throttle,
-    count_failure,
     is_form,
     members,
+    note_failure,
     signed_in,
 )
 from analyst_server.portal.sessions import session_of, session_user
@@ -180,10 +179,9 @@ async def dispatch(request: web.Request) -> web.Response:
 async def _publisher(request: web.Request) -> Publisher:
     parts = request.app[PARTS]
     token = bearer_token(request)
-    keys = await check_throttle(request)
     publisher = await parts.database.run(parts.publishers.by_token, token, now=parts.now())
     if publisher is None:
-        await count_failure(request, keys)
+        await note_failure(request)
         raise TokenRefused(
             "the publisher's token is unknown, expired or revoked", "ask the administrator for a new one"
         )

@@ -10,7 +10,7 @@ from analyst_server.portal.codes import Redeemed, Replayed
 from analyst_server.portal.guards import ORIGIN, json_answer
 from analyst_server.portal.pages import page
 from analyst_server.portal.parts import PARTS
-from analyst_server.portal.requests import by, check_throttle, count_failure, is_form, members, signed_in
+from analyst_server.portal.requests import by, is_form, may_guess, members, note_failure, signed_in
 from analyst_server.portal.times import rfc3339
 
 __all__ = ["ROUTES"]
@@ -100,12 +100,11 @@ async def token(request: web.Request) -> web.Response:
     """Exchange a one-time code, or an approved device code, for a token."""
     body = await members(request, TokenBody)
     parts = request.app[PARTS]
-    keys = await check_throttle(request)
     if body.device_code:
         answer = await parts.database.run(parts.codes.poll, body.device_code, now=parts.now())
         if isinstance(answer, PollAnswer):
             if answer is PollAnswer.EXPIRED:
-                await count_failure(request, keys)
+                await note_failure(request)
             return json_answer({"error": answer.value}, status=400)
         return await _token_answer(request, answer, token_id="")
     token_id = new_token_id()
@@ -114,7 +113,7 @@ async def token(request: web.Request) -> web.Response:
     )
     if isinstance(redeemed, Redeemed):
         return await _token_answer(request, redeemed, token_id=token_id)
-    await count_failure(request, keys)
+    await note_failure(request)
     if isinstance(redeemed, Replayed) and redeemed.token_id:
         await parts.database.run(
             parts.accounts.revoke_token,
@@ -144,12 +143,12 @@ async def device_code(request: web.Request) -> web.Response:
     """Begin a sign-in of a client without browser (RFC 8628 section 3.1)."""
     body = await members(request, DeviceBody)
     parts = request.app[PARTS]
-    keys = await check_throttle(request)
+    await may_guess(request)
     device = link_request({"device": body.device}).device
     new = await parts.database.run(parts.codes.new_device_code, device, now=parts.now())
     if new is None:
         return json_answer({"error": "too many sign-ins wait; try again in ten minutes"}, status=503)
-    await count_failure(request, keys)  # not a failure, but anyone may ask: thirty at once, then one a minute
+    await note_failure(request)  # not a failure, but anyone may ask: thirty at once, then one a minute
     where = f"{request[ORIGIN]}/desktop/device"
     return json_answer(
         {
@@ -173,7 +172,7 @@ async def device_decision(request: web.Request) -> web.Response:
     """Show which device waits with a code, then approve or deny it."""
     user = await signed_in(request)
     parts = request.app[PARTS]
-    keys = await check_throttle(request, user=user)
+    await may_guess(request, user=user)
     body = await members(request, UserCodeBody)
     code, now = normal_user_code(body.user_code), parts.now()
     device = await parts.database.run(parts.codes.device_of_user_code, code, now=now)
@@ -183,7 +182,7 @@ async def device_decision(request: web.Request) -> web.Response:
             return page("device_done.html", user=user, device=device, approved=approved)
         device = None
     if device is None:
-        await count_failure(request, keys)
+        await note_failure(request, user=user)
         problem = "No device waits with this code. Look at the terminal again, or begin anew there."
         return page("device.html", user=user, status=400, typed=body.user_code[:16], problem=problem)
     return page("device_confirm.html", user=user, device=device, code=code)

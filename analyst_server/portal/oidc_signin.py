@@ -23,7 +23,7 @@ from analyst_server.identity.oidc import (
 from analyst_server.portal.accounts import IdentityClaim
 from analyst_server.portal.guards import ORIGIN
 from analyst_server.portal.parts import PARTS
-from analyst_server.portal.requests import by, check_throttle, count_failure
+from analyst_server.portal.requests import by, note_failure
 from analyst_server.portal.sessions import session_of, sign_in
 from analyst_server.portal.signin import local_path
 
@@ -60,7 +60,6 @@ async def leave(request: web.Request) -> web.Response:
 async def come_back(request: web.Request) -> web.Response:
     """Take what the provider says, and begin a session of whom it is about."""
     client, parts = _client(request), request.app[PARTS]
-    keys = await check_throttle(request)
     session = await session_of(request)
     kept, onward = session.take("attempt"), session.take("onward")
     try:
@@ -74,7 +73,7 @@ async def come_back(request: web.Request) -> web.Response:
             parts.accounts.user_of_identity, claim, now=parts.now(), by=by(request, identity.username)
         )
     except TokenRefused:
-        await count_failure(request, keys)
+        await note_failure(request)
         raise
     await sign_in(request, user)
     raise web.HTTPSeeOther(local_path(onward))

@@ -24,10 +24,10 @@ __all__ = [
     "bearer_token",
     "body_of",
     "by",
-    "check_throttle",
-    "count_failure",
     "is_form",
+    "may_guess",
     "members",
+    "note_failure",
     "signed_in",
 ]
 
@@ -103,20 +103,27 @@ def by(request: web.Request, actor: str) -> By:
     return By(actor, address_of(request))
 
 
-async def check_throttle(request: web.Request, *, user: str = "") -> Sequence[str]:
-    """Return the keys under which failures of this request count. Raises `TooManyFailures` while one of them has none left."""
+async def may_guess(request: web.Request, *, user: str = "") -> None:
+    """Let somebody try a secret that people type. Raises `TooManyFailures` while the address (or the user) has no failure left.
+
+    What has 256 random bits or a signature needs no such look before: there `note_failure` alone answers 429, and whoever has a good token
+    is not held up by a broken program behind the same address.
+    """
     parts = request.app[PARTS]
-    keys = [address_key(address_of(request)), *([f"user:{user}"] if user else [])]
-    wait_s = await parts.database.run(parts.throttling.wait_s, keys, now=parts.now())
+    wait_s = await parts.database.run(parts.throttling.wait_s, _keys(request, user), now=parts.now())
     if wait_s > 0:
         raise TooManyFailures(wait_s)
-    return keys
 
 
-async def count_failure(request: web.Request, keys: Sequence[str]) -> None:
-    """Count a failed attempt."""
+async def note_failure(request: web.Request, *, user: str = "") -> None:
+    """Count a failed attempt. Raises `TooManyFailures` when there was none left (S7)."""
+    await may_guess(request, user=user)
     parts = request.app[PARTS]
-    await parts.database.run(parts.throttling.note_failure, keys, now=parts.now())
+    await parts.database.run(parts.throttling.note_failure, _keys(request, user), now=parts.now())
+
+
+def _keys(request: web.Request, user: str) -> Sequence[str]:
+    return [address_key(address_of(request)), *([f"user:{user}"] if user else [])]
 
 
 async def signed_in(request: web.Request) -> str:
@@ -140,11 +147,10 @@ async def bearer(request: web.Request, *, for_refresh: bool = False) -> Principa
     parts = request.app[PARTS]
     token = bearer_token(request)
     verify = parts.authentication.verify_for_refresh if for_refresh else parts.authentication.verify
-    keys = await check_throttle(request)
     try:
         principal = verify(token)
     except TokenRefused:
-        await count_failure(request, keys)
+        await note_failure(request)
         raise
     if not principal.token_id.startswith("web-"):
         await parts.database.run(parts.note_seen, principal)

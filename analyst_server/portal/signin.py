@@ -10,7 +10,7 @@ from analyst_server.errors import TokenRefused
 from analyst_server.identity.grants import SIGN_IN_LIFETIME_S
 from analyst_server.portal.pages import page
 from analyst_server.portal.parts import PARTS
-from analyst_server.portal.requests import by, check_throttle, count_failure, members, signed_in
+from analyst_server.portal.requests import by, members, note_failure, signed_in
 from analyst_server.portal.sessions import session_of, session_user, sign_in, sign_out
 
 __all__ = ["ROUTES", "local_path"]
@@ -56,11 +56,10 @@ async def signin_page(request: web.Request) -> web.Response:
 async def invite_page(request: web.Request) -> web.Response:
     """Show whom an invitation is for. It is not used up: mail programs and chat previews open links too."""
     parts = request.app[PARTS]
-    keys = await check_throttle(request)
     code = request.query.get("code", "")
     user = await parts.database.run(parts.accounts.invited_user, code, now=parts.now())
     if user is None:
-        await count_failure(request, keys)
+        await note_failure(request)
         return _invitation_is_over()
     return page("invite.html", invited=user, code=code, signed_in_as=await session_user(request))
 
@@ -68,13 +67,12 @@ async def invite_page(request: web.Request) -> web.Response:
 async def redeem_invite(request: web.Request) -> web.Response:
     """Use an invitation up and begin a session."""
     parts = request.app[PARTS]
-    keys = await check_throttle(request)
     form = await members(request, InviteForm)
     user = await parts.database.run(
         parts.accounts.redeem_invite, form.code, now=parts.now(), by=by(request, "invitation")
     )
     if user is None:
-        await count_failure(request, keys)
+        await note_failure(request)
         return _invitation_is_over()
     await sign_in(request, user)
     raise web.HTTPSeeOther(local_path(unquote(request.cookies.get(ONWARD, "/"))))

@@ -8,7 +8,7 @@ from aiohttp import web
 from analyst_server.errors import RequestRefused
 from analyst_server.portal.guards import json_answer
 from analyst_server.portal.parts import PARTS
-from analyst_server.portal.requests import check_throttle, count_failure, is_form, members, signed_in
+from analyst_server.portal.requests import is_form, may_guess, members, note_failure, signed_in
 from analyst_server.portal.sessions import session_of
 from analyst_server.portal.telegram_link import TelegramLinks
 
@@ -26,11 +26,11 @@ class VerifyBody(msgspec.Struct, frozen=True):
 async def verify(request: web.Request) -> web.Response:
     """Link the chat to which the bot has told this code."""
     user = await signed_in(request)
-    keys = await check_throttle(request, user=user)
+    await may_guess(request, user=user)
     code = re.sub(r"\s", "", (await members(request, VerifyBody)).code[:32])
     link = await _telegram(request).verify(user, code) if _CODE.fullmatch(code) else None
     if link is None:
-        await count_failure(request, keys)
+        await note_failure(request, user=user)
         return await _refused(request, "This code is not valid, or older than 10 minutes. Ask the bot for a new one.")
     return await _done(request, "Telegram is linked.")
 

@@ -132,20 +132,35 @@ async def test_signing_out_ends_the_session_on_the_server(world: World) -> None:
         assert answer.status == 401
 
 
-async def test_thirty_one_failures_from_one_address_have_to_wait_and_one_a_minute_goes_on(world: World) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body", "refused"),
+    [
+        ("GET", "/api/desktop/scripts", {}, 401),
+        ("POST", "/api/desktop/refresh", {}, 401),
+        ("POST", "/api/dispatch", {"user": "petr"}, 401),
+        ("POST", "/api/desktop/token", {"code": "guess", "code_verifier": VERIFIER}, 400),
+        ("POST", "/api/desktop/token", {"device_code": "guess"}, 400),
+        ("POST", "/signin/invite", {"code": "guess"}, 404),
+        ("GET", "/signin/invite?code=guess", {}, 404),
+    ],
+)
+async def test_thirty_one_failures_from_one_address_have_to_wait_and_one_a_minute_goes_on(
+    world: World, method: str, path: str, body: dict[str, str], *, refused: int
+) -> None:
     async with world.program("wrong") as app:
-        for _ in range(30):
-            async with app.get("/api/desktop/scripts") as answer:
-                assert answer.status == 401
-        async with app.get("/api/desktop/scripts") as answer:
-            assert answer.status == 429
-            assert 0 < int(answer.headers["Retry-After"]) <= 60
-    async with world.program(world.token("petr")) as app:
-        async with app.get("/api/desktop/scripts") as answer:
-            assert answer.status == 429, "the address waits, whoever comes from it"
+        answers = []
+        for _ in range(31):
+            async with app.request(method, path, json=body or None) as answer:
+                answers.append(answer.status)
+        assert answers == [refused] * 30 + [429]
+        assert 0 < int(answer.headers["Retry-After"]) <= 60
         world.clock.forward(61)
-        async with app.get("/api/desktop/scripts") as answer:
-            assert answer.status == 200
+        async with app.request(method, path, json=body or None) as answer:
+            assert answer.status == refused
+        async with app.request(method, path, json=body or None) as answer:
+            assert answer.status == 429
+    async with world.program(world.token("petr")) as app, app.get("/api/desktop/scripts") as answer:
+        assert answer.status == 200, "a good token is not held up by a broken program behind the same address"
 
 
 async def test_guessing_a_device_code_counts_against_the_person_too(world: World) -> None:
