@@ -93,7 +93,12 @@ async def test_whatever_waits_is_committed_together(path: Path) -> None:
     assert len(commits) <= 2
 
 
-async def test_three_processes_append_and_hear_each_other_in_one_order(path: Path, inbox: SqliteInbox) -> None:
+async def test_three_processes_append_and_hear_each_other_in_one_order(path: Path) -> None:
+    async with open_sqlite_inbox(path) as inbox:
+        await _three_processes(path, inbox)
+
+
+async def _three_processes(path: Path, inbox: SqliteInbox) -> None:
     heard: list[Event] = []
     inbox.subscribe(PETR, heard.append)
     others = [
