@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from analyst_server.channels.base import Channel, DeliveryFailed, Item
 from analyst_server.channels.outbox import Outbox
-from analyst_server.channels.retry import Failure, GiveUp, after_failure
+from analyst_server.channels.retry import FIRST_DELAY_S, Failure, GiveUp, after_failure
 from analyst_server.errors import StoreUnavailable
 
 __all__ = ["Delivery"]
@@ -19,7 +19,7 @@ __all__ = ["Delivery"]
 MAX_AT_ONCE = 8
 MAX_WAIT_S = 5.0  # another process may have queued something
 DRAIN_S = 5.0
-FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
+MAX_PAUSE_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -27,14 +27,22 @@ _log = logging.getLogger(__name__)
 class Delivery:
     """One channel's deliveries; `wake` tells it that there is something new."""
 
-    def __init__(self, outbox: Outbox, channel: Channel, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        channel: Channel,
+        *,
+        first_delay_s: float = FIRST_DELAY_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.wake = asyncio.Event()
         self._outbox = outbox
         self._channel = channel
         self._now = now
         self._flying: dict[str, asyncio.Task[None]] = {}
         self._resume_at = 0.0
-        self._pause_s = FIRST_PAUSE_S
+        self._first_delay_s = first_delay_s
+        self._pause_s = first_delay_s
 
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then gets a moment to be confirmed, or it is delivered again after the next start."""
@@ -75,7 +83,7 @@ class Delivery:
             await self._try(item)
         except StoreUnavailable as exc:  # it stays queued: tried again, perhaps doubled, never lost
             _log.warning("%s", exc)
-            await asyncio.sleep(FIRST_PAUSE_S)
+            await asyncio.sleep(self._first_delay_s)
         except Exception:  # noqa: BLE001 - a delivery attempt: a defect of one message must not end the channel
             _log.exception("delivery %s over %s", item.id, item.channel)
             await asyncio.to_thread(
@@ -95,12 +103,14 @@ class Delivery:
         except DeliveryFailed as exc:
             await self._failed(item, exc.failure)
             return
-        self._pause_s = FIRST_PAUSE_S
+        self._pause_s = self._first_delay_s
         await asyncio.to_thread(self._outbox.sent, item, receipt, now=self._now())
 
     async def _failed(self, item: Item, failure: Failure) -> None:
         now = self._now()
-        verdict = after_failure(failure, tries=item.tries + 1, queued_at=item.queued_at, now=now)
+        verdict = after_failure(
+            failure, tries=item.tries + 1, queued_at=item.queued_at, now=now, first_delay_s=self._first_delay_s
+        )
         if isinstance(verdict, GiveUp):
             state = "unconfirmed" if verdict.unconfirmed else "failed"
             _log.warning(

@@ -16,7 +16,8 @@ from analyst_server.inbox.log import Event, InboxLog, Seq, User
 
 __all__ = ["Following"]
 
-LOOK_S = 2.0  # for people who came or left, and for what another process has stored
+LOOK_S = 2.0  # for people who came or left
+LOOK_AT_ALL_S = 30.0  # whether or not the log has told of something
 BATCH = 200
 _log = logging.getLogger(__name__)
 GAP = "Some alerts could not be sent here. They are in the inbox."
@@ -43,6 +44,10 @@ class Following:
         self._queued = queued
         self._now = now
         self._listening: dict[str, Callable[[], None]] = {}
+        self._cursors: dict[str, Cursor] = {}
+        self._behind: set[str] = set()  # users of whom the log has told something new
+        self._all_seen_at = -LOOK_AT_ALL_S
+        self._last_problem = ""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -51,31 +56,48 @@ class Following:
                 self.changed.clear()
                 try:
                     await self.look()
+                    self._last_problem = ""
                 except StoreUnavailable as exc:
-                    _log.warning("%s", exc)
+                    if str(exc) != self._last_problem:  # said once, not every two seconds
+                        _log.warning("%s", exc)
+                    self._last_problem = str(exc)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self.changed.wait()
         finally:
             for stop in self._listening.values():
                 stop()
+            self._listening.clear()
 
     async def look(self) -> None:
-        """Queue what is new for everybody. Raises `StoreUnavailable`."""
+        """Queue what is new. Raises `StoreUnavailable`."""
         users = set(await asyncio.to_thread(self._users))
-        for user in users - self._listening.keys():
+        come, gone = users - self._listening.keys(), self._listening.keys() - users
+        for user in come:
             self._listening[user] = self._log.subscribe(User(user), self._heard)
-        for user in self._listening.keys() - users:
+        for user in gone:
             self._listening.pop(user)()
+            self._cursors.pop(user, None)
             await asyncio.to_thread(self._outbox.forget_user, self._channel.name, user)
-        for user in users:
-            await self._catch_up(User(user))
+        now = asyncio.get_running_loop().time()
+        if now - self._all_seen_at >= LOOK_AT_ALL_S:
+            self._behind, self._all_seen_at = set(users), now
+        self._behind |= come
+        for user in sorted(self._behind & users):
+            self._behind.discard(user)  # before reading: what is stored meanwhile is heard
+            try:
+                await self._catch_up(User(user))
+            except BaseException:
+                self._behind.add(user)
+                raise
+        self._behind &= users
 
-    def _heard(self, _event: Event) -> None:
+    def _heard(self, event: Event) -> None:
+        self._behind.add(event.user)
         self.changed.set()
 
     async def _catch_up(self, user: User) -> None:
-        cursor = await asyncio.to_thread(self._outbox.cursor, self._channel.name, user)
+        cursor = self._cursors.get(user) or await asyncio.to_thread(self._outbox.cursor, self._channel.name, user)
         if cursor is None:  # new here: what came before is in the inbox, and stays there
             await self._begin_at_the_end(user)
             return
@@ -102,9 +124,10 @@ class Following:
 
     async def _queue(self, user: User, seq: Seq, notifications: list[dict[str, Any]]) -> None:
         cursor = Cursor(self._log.epoch, seq)
-        addresses = self._channel.addresses(user)
+        addresses = await asyncio.to_thread(self._channel.addresses, user)
         await asyncio.to_thread(
             self._outbox.follow, self._channel.name, user, cursor, notifications, addresses, now=self._now()
         )
+        self._cursors[user] = cursor
         if notifications:
             self._queued()

@@ -115,7 +115,7 @@ class Outbox:
         """Drop what waits for a user who has left the channel, and the position: coming back begins anew."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE deliveries SET state = 'dropped', note = 'unlinked' WHERE channel = ? AND user = ? AND state = 'queued'",
+                "UPDATE deliveries SET state = 'dropped', note = 'unlinked', done_at = queued_at WHERE channel = ? AND user = ? AND state = 'queued'",
                 (channel, user),
             )
             db.execute("DELETE FROM cursors WHERE channel = ? AND user = ?", (channel, user))
@@ -251,7 +251,7 @@ def _bound(db: sqlite3.Connection, channel: str, address: str) -> None:
         return
     dropped = sum(json.loads(notification).get("dropped", 1) for _, notification in surplus)
     db.executemany(
-        "UPDATE deliveries SET state = 'dropped', note = 'the backlog was full' WHERE id = ?",
+        "UPDATE deliveries SET state = 'dropped', note = 'the backlog was full', done_at = queued_at WHERE id = ?",
         [(each,) for each, _ in surplus[1:]],
     )
     db.execute(

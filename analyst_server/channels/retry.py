@@ -7,7 +7,7 @@ Limits: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avo
 from collections import deque
 from dataclasses import dataclass, field
 
-__all__ = ["Failure", "GiveUp", "Pace", "TryAgain", "after_failure"]
+__all__ = ["FIRST_DELAY_S", "Failure", "GiveUp", "Pace", "TryAgain", "after_failure"]
 
 FIRST_DELAY_S, MAX_DELAY_S = 1.0, 300.0
 MAX_UNCONFIRMED_TRIES = 2  # a doubled message is better than a lost one, a tripled one is not
@@ -43,7 +43,9 @@ class GiveUp:
     unconfirmed: bool = False
 
 
-def after_failure(failure: Failure, *, tries: int, queued_at: float, now: float) -> TryAgain | GiveUp:
+def after_failure(
+    failure: Failure, *, tries: int, queued_at: float, now: float, first_delay_s: float = FIRST_DELAY_S
+) -> TryAgain | GiveUp:
     """Return what follows the failure of try number `tries` (from 1) of a message that is queued since `queued_at`."""
     if failure.permanent:
         return GiveUp()
@@ -53,7 +55,7 @@ def after_failure(failure: Failure, *, tries: int, queued_at: float, now: float)
         return GiveUp(unconfirmed=failure.unconfirmed)
     if failure.retry_after_s is not None:
         return TryAgain(at=now + failure.retry_after_s)
-    return TryAgain(at=now + min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries - 1, 16)))
+    return TryAgain(at=now + min(MAX_DELAY_S, first_delay_s * 2.0 ** min(tries - 1, 16)))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from analyst_server.channels.bot_socket import bot_socket_app
 from analyst_server.channels.delivery import Delivery
 from analyst_server.channels.following import Following
 from analyst_server.channels.outbox import Outbox
-from analyst_server.channels.retry import Pace
+from analyst_server.channels.retry import FIRST_DELAY_S, Pace
 from analyst_server.channels.telegram_api import API_URL, BotApi
 from analyst_server.channels.telegram_bot import Bot, UserScripts
 from analyst_server.channels.telegram_channel import NAME, ReadImage, TelegramChannel
@@ -42,6 +42,7 @@ class ChannelSettings:
     telegram_bot: bool = True  # False: links only, the bot runs in a process of its own
     apprise: bool = True
     pace: Pace | None = None  # None: Telegram's documented limits
+    first_delay_s: float = FIRST_DELAY_S  # before the second try of a delivery
     bot_socket: socket.socket | None = None  # bound already, section 1.5; None: none
 
 
@@ -75,7 +76,7 @@ async def open_channels(
         )
         if settings.apprise and (settings.data_dir / FILE_NAME).exists():
             apprise = AppriseChannel(settings.data_dir, read_image, now=now)
-            delivery = Delivery(outbox, apprise, now=now)
+            delivery = Delivery(outbox, apprise, first_delay_s=settings.first_delay_s, now=now)
             following = Following(log, outbox, apprise, apprise.users, queued=delivery.wake.set, now=now)
             await _start(stack, following, delivery)
         yield Channels(outbox, links)
@@ -99,7 +100,7 @@ async def _telegram(
     telegram = TelegramChannel(
         api, links, outbox, read_image, scripts_run=scripts is not None, pace=settings.pace, now=now
     )
-    delivery = Delivery(outbox, telegram, now=now)
+    delivery = Delivery(outbox, telegram, first_delay_s=settings.first_delay_s, now=now)
     following = Following(log, outbox, telegram, lambda: links.all().keys(), queued=delivery.wake.set, now=now)
 
     async def linked(user: str, chat: int | None) -> None:

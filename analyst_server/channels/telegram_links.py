@@ -45,12 +45,15 @@ class TelegramLinks:
         self._outbox = outbox
         self._now = now
         self._lock = threading.Lock()
+        self._bot_name = ""
         self.changed: LinkChanged = _nobody_listens
 
     @property
     def bot_name(self) -> str:
         """The bot's user name without the at sign; empty while it is not known."""
-        return self._outbox.fact("bot name")
+        if not self._bot_name:
+            self._bot_name = self._outbox.fact("bot name")
+        return self._bot_name
 
     async def link_of(self, user: str) -> Link | None:
         """Return the user's link, or None."""

@@ -286,12 +286,20 @@ def _how_it_ended(script: Script, finished: Finished) -> tuple[Outcome | None, s
 def _with_image_checked(output: Output, script: Script) -> tuple[Output, tuple[str, ...]]:
     """Leave out a chart that is not there: the text goes without it."""
     path = output.image_path
-    if path is None or (Path(path).is_absolute() and Path(path).is_file()):
+    if path is None or not (why := _image_problem(Path(path))):
         return output, ()
-    why = "there is no such file" if Path(path).is_absolute() else "the path must be absolute"
     return msgspec.structs.replace(output, image_path=None), (
         f"{script.stem}: image_path {path!r} was left out: {why}",
     )
+
+
+def _image_problem(path: Path) -> str:
+    if not path.is_absolute():
+        return "the path must be absolute"
+    try:
+        return "" if path.is_file() else "there is no such file"
+    except OSError as exc:
+        return str(exc.strerror).lower()
 
 
 def _notification(script: Script, record: RunRecord, output: Output) -> dict[str, Any]:

@@ -151,6 +151,9 @@ def _run_one(
     except (ServerError, OSError) as exc:
         reports.problem(f"{script.stem}: {exc}")
         return None
+    except Exception as exc:  # noqa: BLE001 - a task root: a defect must not end the other scripts' runs
+        reports.problem(f"{script.stem}: a defect of the runner ({type(exc).__name__}: {exc})")
+        return None
     with suppress(ValueError):  # a reader of the reports that has gone away
         reports.ran(record)
     return record

@@ -49,7 +49,11 @@ class World:
     async def channels(self, **settings: Any) -> AsyncIterator[Channels]:
         """Run the channels; ready when everybody's log is followed."""
         wanted = ChannelSettings(
-            self.folder, **({"telegram_token": TOKEN, "telegram_api": self.telegram.url, "pace": FAST} | settings)
+            self.folder,
+            **(
+                {"telegram_token": TOKEN, "telegram_api": self.telegram.url, "pace": FAST, "first_delay_s": 0.05}
+                | settings
+            ),
         )
         async with open_channels(wanted, self.log, self.read_image, scripts=self.scripts) as running:
             path = self.folder / "telegram_users.json"

@@ -46,7 +46,9 @@ async def receiver() -> AsyncIterator[tuple[str, list[dict[str, Any]], list[int]
 @asynccontextmanager
 async def apprise(world: World, urls: dict[str, list[str]]) -> AsyncIterator[Any]:
     (world.folder / "channel_urls.json").write_text(json.dumps(urls))
-    async with open_channels(ChannelSettings(world.folder), world.log, world.read_image) as channels:
+    async with open_channels(
+        ChannelSettings(world.folder, first_delay_s=0.05), world.log, world.read_image
+    ) as channels:
         for user in urls:
             while channels.outbox.cursor("apprise", user) is None:
                 await asyncio.sleep(0.01)

@@ -348,3 +348,13 @@ def test_the_log_of_a_script_tells_each_run(bench: Bench) -> None:
         log
         == f"2027-01-15T08:00:00Z failed in {bench.history.runs()[0].duration_s:.1f} s: it ended with exit code 1\n  stderr: oh ␛[31mno\n"
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["relative.png", "/" + "x" * 5000, "/etc/\0.png", "/root/../etc", "/proc/1/root/x/y.png"]
+)
+def test_no_image_path_however_odd_mutes_the_alert(bench: Bench, path: str) -> None:
+    bench.write("odd", f"import json; print(json.dumps({{'notify': True, 'title': 't', 'image_path': {path!r}}}))")
+    record = bench.run("odd")
+    assert record.outcome is Outcome.SENT
+    assert "image_path" in record.warnings[0]
