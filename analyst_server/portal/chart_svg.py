@@ -26,7 +26,9 @@ class _Scale:
         return LEFT + _PLOT_W * (index + 0.5) / self.points
 
     def y(self, value: float) -> float:
-        return TOP + _PLOT_H * (1 - (value - self.low) / (self.high - self.low))
+        return TOP + _PLOT_H * (
+            1 - (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+        )  # halves: no sum overflows
 
 
 def chart_svg(chart: Chart) -> str:
@@ -73,7 +75,7 @@ def _range(numbers: Sequence[float], *, from_zero: bool) -> tuple[float, float]:
 def _grid(scale: _Scale) -> list[str]:
     drawn = []
     for step in range(5):
-        value = scale.low + (scale.high - scale.low) * step / 4
+        value = scale.low * (1 - step / 4) + scale.high * (step / 4)
         y = scale.y(value)
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         drawn.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>')

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from analyst_server.errors import RequestRefused
+from analyst_server.identity.grants import digest
 from analyst_server.inbox.log import MarkDraft, Snapshot, StoredNotification, User
 from analyst_server.portal.chart_svg import chart_svg
 from analyst_server.portal.downloads import downloadable
@@ -54,7 +55,8 @@ async def dashboard(request: web.Request) -> web.Response:
     """Show the person's notifications and channels."""
     user = await signed_in(request)
     parts = request.app[PARTS]
-    flash = (await session_of(request)).take("flash") or ""
+    session = await session_of(request)
+    flash = session.take("flash") or ""
     snapshot = await parts.inbox.snapshot(User(user), limit=SHOWN)
     shown = _shown(snapshot, now=parts.now())
     socket = ws_url(parts.settings, request[ORIGIN])
@@ -68,6 +70,8 @@ async def dashboard(request: web.Request) -> web.Response:
         epoch=parts.inbox.epoch,
         seq=snapshot.seq,
         ws_url=socket,
+        device_name="browser-"
+        + digest(session.content["live_id"])[:6],  # one a session, so that the ledger tells two browsers apart
         downloads=await parts.database.run(downloadable, parts.settings.downloads),
         **await _channels(parts, user),
     )

@@ -75,7 +75,9 @@ async def redeem_invite(request: web.Request) -> web.Response:
         await note_failure(request)
         return _invitation_is_over()
     await sign_in(request, user)
-    raise web.HTTPSeeOther(local_path(unquote(request.cookies.get(ONWARD, "/"))))
+    onward = web.HTTPSeeOther(local_path(unquote(request.cookies.get(ONWARD, "/"))))
+    onward.del_cookie(ONWARD)
+    raise onward
 
 
 async def dev_signin(request: web.Request) -> web.Response:

@@ -45,11 +45,12 @@ async function connect() {
     token = (await answer.json()).token;
   } catch { again(); return; }
   socket = new WebSocket(section.dataset.ws);
-  socket.onopen = () => send({ type: "auth", token, protocol: 2, device: "browser", client: "portal", since: cursor });
+  socket.onopen = () => send({ type: "auth", token, protocol: 2, device: section.dataset.device, client: "portal", since: cursor });
   socket.onmessage = (event) => receive(JSON.parse(event.data));
   socket.onclose = (event) => {
     socket = null;
     if (event.code === 4401) connect(); // the short token has ended, or the session: asking for another tells which
+    else if (event.code === 4429) live.textContent = "Not live: too many of your devices are connected";
     else again();
   };
 }

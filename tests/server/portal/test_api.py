@@ -243,6 +243,7 @@ async def test_an_app_of_the_source_system_is_told_where_link_by_token_is_off(tm
         (Chart("line", [Series([1, None, 3, 4])]), ["polyline"] * 2),
         (Chart("bar", [Series([1, -2]), Series([0, 3])], x=["a", "b"], mark=1), ["rect"] * 4 + ['class="mark"']),
         (Chart("line", [Series([5])]), ["polyline"]),
+        (Chart("line", [Series([1.7e308, -1.7e308])]), ["polyline"]),
         (Chart("line", [Series([1e12, -1e12])], mark=99), ["1T", "-1T"]),
     ],
 )

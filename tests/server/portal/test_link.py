@@ -1,5 +1,6 @@
 """Linking a device: from the invitation to a token that works, by all three ways, and what stands in a thief's way."""
 
+import asyncio
 import json
 import stat
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +10,8 @@ import pytest
 
 from analyst_server.identity.grants import challenge_of
 from analyst_server.identity.tokens import LIFETIME_S
+from analyst_server.portal.codes import Codes, Redeemed, Replayed
+from analyst_server.portal.database import open_database
 from tests.support.portal_world import SECRET, STATE, VERIFIER, World
 
 CHALLENGE = challenge_of(VERIFIER)
@@ -108,6 +111,22 @@ async def test_whoever_intercepts_a_code_without_the_verifier_gets_nothing_and_s
             async with program.post("/api/desktop/token", json={"code": code, "code_verifier": each}) as answer:
                 assert answer.status == 400
                 assert "token" not in await answer.json()
+
+
+async def test_a_code_gives_one_token_however_many_ask_at_once_in_several_processes(world: World) -> None:
+    async with world.browser("petr") as browser:
+        code = await world.code(browser)
+
+    def ask(number: int) -> object:
+        database = open_database(world.data_dir / "accounts.db")  # as another gateway of the same data folder would
+        try:
+            return Codes(database).redeem(code, VERIFIER, token_id=f"t-{number}", now=world.clock.now)
+        finally:
+            database.close()
+
+    answers = await asyncio.gather(*(asyncio.to_thread(ask, number) for number in range(8)))
+    assert [type(answer) for answer in answers].count(Redeemed) == 1
+    assert [type(answer) for answer in answers].count(Replayed) == 7
 
 
 async def test_a_code_lives_sixty_seconds(world: World) -> None:
