@@ -219,7 +219,7 @@ class Connection:
                 self.hub.ledger.note_acknowledged(user, self.device, Seq(stream.position))
         else:
             await self._send_snapshot(user, stream, reason)
-            page = await log.read(user, after=Seq(stream.position), limit=PAGE_EVENTS)
+            page = ()  # what came after the snapshot was told live, for the room was joined before
         while self.signed_in:
             for event in page:
                 outgoing = Outgoing(event)

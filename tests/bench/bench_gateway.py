@@ -1,0 +1,397 @@
+"""Measure the gateway as a process against a plain aiohttp gateway that stores nothing, and against the machine, in one run.
+
+Usage: bench_gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--only NAME,...] [--json]. Servers take turns, in an order that is
+reversed every round; ratios are per-round ratios to the baseline with its access log, as aiohttp ships it. One process plays all clients.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jwt
+
+sys.path.insert(0, str(Path(__file__).parent))
+from gateway_load import Producer, Receiver, connect_all
+
+ROOT = Path(__file__).parents[2]
+SECRET = "b" * 64
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MESSAGE = "Down 15 % since 6:00. " * 10
+Figures = dict[str, float]
+
+
+@dataclass
+class Server:
+    """A server process under measurement."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    socket: Path
+    protocol: int
+    numbers: int = field(default=0)  # of notifications, for ids that never repeat
+
+    @property
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    @property
+    def rss(self) -> int:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
+
+    def auth(self, user: str, *, since: dict[str, object] | None = None, protocol: int | None = None) -> bytes:
+        now = int(time.time())
+        claims = {"sub": user, "iat": now, "exp": now + 3600, "iss": "data-analyst", "jti": user, "device": user}
+        message: dict[str, object] = {"type": "auth", "token": jwt.encode(claims, SECRET, algorithm="HS256")}
+        if (protocol or self.protocol) == 2:
+            message |= {"protocol": 2, "device": user, "since": since}
+        return json.dumps(message).encode()
+
+    @property
+    def ready(self) -> bytes:
+        return b'"replay_done"' if self.protocol == 2 else b'"auth_ok"'
+
+    def next(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+
+KINDS = ("plain", "plain quiet", "analyst")
+
+
+@contextlib.asynccontextmanager
+async def started(kind: str) -> AsyncIterator[Server]:
+    """Start a server in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="bench") as folder, socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+        probe.close()
+        path = Path(folder, "ws.sock")
+        if kind == "analyst":
+            arguments = [
+                "-m",
+                "analyst_cli",
+                "gateway",
+                "serve",
+                "--no-portal",
+                "--port",
+                str(port),
+                "--socket",
+                str(path),
+            ]
+            limits = ("gateway.connections_per_user=100000", "gateway.connections=100000", "gateway.user_rate=0")
+            arguments += ["--data", folder, *(word for each in limits for word in ("--set", each))]
+        else:
+            arguments = [str(ROOT / "tests/bench/plain_gateway.py"), str(port), str(path), SECRET]
+            arguments += ["--quiet"] if kind == "plain quiet" else []
+        with Path(folder, "log").open("wb") as log:  # noqa: ASYNC230 - nothing else runs yet
+            process = subprocess.Popen(  # noqa: ASYNC220
+                [sys.executable, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, "DESKTOP_JWT_SECRET": SECRET, "HOME": folder},
+            )
+        assert process.stdout is not None
+        try:
+            while (line := process.stdout.readline()) and not line.startswith(b"ready"):
+                pass
+            assert line, Path(folder, "log").read_text()
+            yield Server(kind, process, port, path, 2 if kind == "analyst" else 1)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def close_all(receivers: list[Receiver]) -> None:
+    for receiver in receivers:
+        receiver.transport.abort()
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+# Scenarios: each gets a fresh server and returns figures
+
+
+async def memory(server: Server, options: argparse.Namespace) -> Figures:
+    """RSS of an idle signed-in connection."""
+    await asyncio.sleep(0.3)
+    base, receivers, figures = server.rss, [], {"base_mb": server.rss / 1e6}
+    for count in (1_000, options.connections):
+        more, _ = await connect_all(
+            server.port, [server.auth(f"u{n}") for n in range(len(receivers), count)], until=server.ready
+        )
+        receivers += more
+        await asyncio.sleep(0.3)
+        figures[f"rss_bytes_at_{count}"] = (server.rss - base) / count
+    close_all(receivers)
+    return figures
+
+
+async def storm(server: Server, _: argparse.Namespace) -> Figures:
+    """2,000 connect and sign in, 256 in flight: as deployed clients do (protocol 1), and with a cursor and nothing missed (protocol 2)."""
+    figures = await stormed(server, [server.auth(f"u{n}", protocol=1) for n in range(2_000)], b'"auth_ok"')
+    if server.protocol == 2:
+        since = {"epoch": await epoch_of(server), "seq": 0}
+        auths = [server.auth(f"u{n}", since=since) for n in range(2_000)]
+        figures |= {f"cursor_{name}": each for name, each in (await stormed(server, auths, server.ready)).items()}
+    return figures
+
+
+async def stormed(server: Server, auths: list[bytes], ready: bytes) -> Figures:
+    began, cpu = time.perf_counter(), server.cpu_s
+    receivers, took = await connect_all(server.port, auths, until=ready)
+    figures = {
+        "connects_per_s": len(auths) / (time.perf_counter() - began),
+        "cpu_us_per_connect": (server.cpu_s - cpu) / len(auths) * 1e6,
+        "p99_ms": quantile(took, 0.99) * 1e3,
+    }
+    close_all(receivers)
+    await asyncio.sleep(0.3)
+    return figures
+
+
+async def latency(server: Server, options: argparse.Namespace) -> Figures:
+    """Dispatch to receive at 200/s with 1,000 connections of 1,000 users."""
+    arrived: list[float] = []
+    receivers, _ = await connect_all(
+        server.port,
+        [server.auth(f"u{n}") for n in range(1_000)],
+        until=server.ready,
+        on_notification=lambda _: arrived.append(time.perf_counter()),
+    )
+    producer = await Producer.on(server.socket)
+    delays, answers = [], []
+    for n in range(int(options.seconds * 200)):
+        began = time.perf_counter()
+        arrived.clear()
+        await producer.dispatch(f"u{n * 7 % 1000}", server.next(), MESSAGE)
+        answers.append(time.perf_counter() - began)
+        while not arrived:
+            await asyncio.sleep(0)
+        delays.append(arrived[0] - began)
+        await asyncio.sleep(max(0.0, 0.005 - (time.perf_counter() - began)))
+    close_all(receivers)
+    return {
+        "delivery_p50_us": statistics.median(delays) * 1e6,
+        "delivery_p99_us": quantile(delays, 0.99) * 1e6,
+        "answer_p50_us": statistics.median(answers) * 1e6,
+        "answer_p99_us": quantile(answers, 0.99) * 1e6,
+    }
+
+
+async def throughput(server: Server, options: argparse.Namespace) -> Figures:
+    """Accepted dispatches a second at 1, 16 and 64 producers, to 1,000 connected users; nothing lost."""
+    receivers, _ = await connect_all(server.port, [server.auth(f"u{n}") for n in range(1_000)], until=server.ready)
+    figures: Figures = {}
+    total = 0
+    for count in (1, 16, 64):
+        producers = [await Producer.on(server.socket) for _ in range(count)]
+        until, cpu = time.perf_counter() + options.seconds, server.cpu_s
+        took: list[float] = []
+
+        async def produce(producer: Producer, until: float = until, took: list[float] = took) -> None:
+            while (began := time.perf_counter()) < until:
+                number = server.next()
+                await producer.dispatch(f"u{number % 1000}", number, MESSAGE)
+                took.append(time.perf_counter() - began)
+
+        await asyncio.gather(*map(produce, producers))
+        total += len(took)
+        figures[f"dispatches_per_s_at_{count}"] = len(took) / options.seconds
+        figures[f"cpu_us_at_{count}"] = (server.cpu_s - cpu) / len(took) * 1e6
+        figures[f"answer_p99_ms_at_{count}"] = quantile(took, 0.99) * 1e3
+        for producer in producers:
+            producer.transport.close()
+    await arrival(receivers, total)
+    close_all(receivers)
+    return figures
+
+
+async def fan_out(server: Server, _: argparse.Namespace) -> Figures:
+    """One notification to 1,000 connections of one user, 50 times."""
+    receivers, _ = await connect_all(server.port, [server.auth("all") for _ in range(1_000)], until=server.ready)
+    producer = await Producer.on(server.socket)
+    began, cpu = time.perf_counter(), server.cpu_s
+    for _ in range(50):
+        await producer.dispatch("all", server.next(), MESSAGE)
+    await arrival(receivers, 50_000)
+    took = time.perf_counter() - began
+    close_all(receivers)
+    return {"messages_per_s": 50_000 / took, "cpu_us_per_message": (server.cpu_s - cpu) / 50_000 * 1e6}
+
+
+async def replay(server: Server, _: argparse.Namespace) -> Figures:
+    """100 clients return, each with 1,000 missed events; then 1,000 clients with 100 each, against the same events sent live."""
+    if server.protocol == 1:
+        return {}
+    producer = await Producer.on(server.socket)
+    epoch = await epoch_of(server)
+    for _ in range(1_000):
+        await producer.dispatch("many", server.next(), MESSAGE)
+    auths = [server.auth("many", since={"epoch": epoch, "seq": 0}) for _ in range(100)]
+    began, cpu = time.perf_counter(), server.cpu_s
+    receivers, _ = await connect_all(server.port, auths, until=b'"replay_done"')
+    took = time.perf_counter() - began
+    assert all(receiver.received == 1_000 for receiver in receivers)
+    figures = {"replayed_per_s": 100_000 / took, "cpu_us_per_replayed": (server.cpu_s - cpu) / 100_000 * 1e6}
+    close_all(receivers)
+    live, _ = await connect_all(server.port, [server.auth("crowd") for _ in range(1_000)], until=server.ready)
+    began = time.perf_counter()
+    for _ in range(100):
+        await producer.dispatch("crowd", server.next(), MESSAGE)
+    await arrival(live, 100_000)
+    live_s = time.perf_counter() - began
+    close_all(live)
+    auths = [server.auth("crowd", since={"epoch": epoch, "seq": 0}) for _ in range(1_000)]
+    began = time.perf_counter()
+    back, _ = await connect_all(server.port, auths, until=b'"replay_done"', at_once=1_000)
+    figures["storm_of_1000_s"] = time.perf_counter() - began
+    figures["storm_to_live"] = figures["storm_of_1000_s"] / live_s
+    assert all(receiver.received == 100 for receiver in back)
+    close_all(back)
+    return figures
+
+
+async def epoch_of(server: Server) -> str:
+    """Ask a new connection for the epoch."""
+    epochs: list[str] = []
+
+    class Asking(Receiver):
+        def _message(self, text: bytes) -> None:
+            if b'"epoch"' in text:
+                epochs.append(json.loads(text)["epoch"])
+            super()._message(text)
+
+    loop = asyncio.get_running_loop()
+    _, asking = await loop.create_connection(
+        lambda: Asking(server.auth("asks"), b'"replay_done"'), "127.0.0.1", server.port
+    )
+    await asking.signed_in
+    asking.transport.abort()
+    return epochs[0]
+
+
+async def arrival(receivers: list[Receiver], total: int) -> None:
+    """Wait until so many notifications have arrived in all, and see that none is doubled."""
+    async with asyncio.timeout(30):
+        while sum(receiver.received for receiver in receivers) < total:
+            await asyncio.sleep(0.002)
+    assert sum(receiver.received for receiver in receivers) == total
+
+
+def floors() -> Figures:
+    """What the machine can do: flushes of a small append, and round trips over a Unix socket, each end a bare system call."""
+    with tempfile.NamedTemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(500):
+            os.write(file.fileno(), b"x" * 300)
+            os.fdatasync(file.fileno())
+        flush_us = (time.perf_counter() - began) / 500 * 1e6
+    near, far = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        near.close()
+        while data := far.recv(4096):
+            far.send(data)
+        os._exit(0)
+    far.close()
+    began = time.perf_counter()
+    for _ in range(5_000):
+        near.send(b"x" * 500)
+        near.recv(4096)
+    trip_us = (time.perf_counter() - began) / 5_000 * 1e6
+    near.close()
+    os.waitpid(pid, 0)
+    return {"flush_us": flush_us, "unix_round_trip_us": trip_us}
+
+
+Scenario = Callable[[Server, argparse.Namespace], Awaitable[Figures]]
+SCENARIOS: dict[str, Scenario] = {
+    "memory": memory,
+    "storm": storm,
+    "latency": latency,
+    "throughput": throughput,
+    "fan_out": fan_out,
+    "replay": replay,
+}
+
+
+async def measure(options: argparse.Namespace) -> dict[str, dict[str, list[Figures]]]:
+    """Return the figures of every round by scenario and server."""
+    found: dict[str, dict[str, list[Figures]]] = {name: {kind: [] for kind in KINDS} for name in options.only}
+    for round_ in range(options.rounds):
+        for name in options.only:
+            for kind in KINDS if round_ % 2 == 0 else reversed(KINDS):
+                async with started(kind) as server:
+                    found[name][kind].append(await SCENARIOS[name](server, options))
+                gc.collect()
+    return found
+
+
+def ratio(ours: list[Figures], theirs: list[Figures], figure: str) -> str:
+    ratios = [mine[figure] / other[figure] for mine, other in zip(ours, theirs, strict=True) if other.get(figure)]
+    if not ratios:
+        return ""
+    return f"{statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
+
+
+def table(found: dict[str, dict[str, list[Figures]]]) -> None:
+    print(f"{'figure':34}{'plain':>12}{'quiet':>12}{'analyst':>12}  {'to plain':22}{'to quiet':22}")
+    for name, by_kind in found.items():
+        ours = by_kind["analyst"]
+        for figure in ours[0]:
+            medians = [
+                statistics.median([each[figure] for each in by_kind[kind]]) if figure in by_kind[kind][0] else None
+                for kind in KINDS
+            ]
+            cells = "".join(f"{'' if each is None else format(each, ',.1f'):>12}" for each in medians)
+            print(
+                f"{name + ' ' + figure:34}{cells}  {ratio(ours, by_kind['plain'], figure):22}{ratio(ours, by_kind['plain quiet'], figure):22}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SCENARIOS))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    options.connections = min(options.connections, hard - 500)
+    machine = floors()
+    try:
+        import uvloop  # noqa: PLC0415 - a faster client leaves more of the machine to the server
+
+        found = uvloop.run(measure(options))
+    except ImportError:
+        found = asyncio.run(measure(options))
+    if options.json:
+        print(json.dumps({"floor": machine, "figures": found}))
+        return
+    print("floor: " + ", ".join(f"{name} {value:.0f}" for name, value in machine.items()))
+    table(found)
+
+
+if __name__ == "__main__":
+    main()
