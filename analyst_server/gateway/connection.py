@@ -65,6 +65,7 @@ class Connection:
         "principal",
         "queued_bytes",
         "session",
+        "signed_in",
     )
 
     def __init__(self, hub: "Hub", outlet: Outlet, address: str) -> None:
@@ -73,6 +74,7 @@ class Connection:
         self.address = address
         self.principal: Principal | None = None
         self.device = ""
+        self.signed_in = False  # whether events go to this connection
         self.deadline = (
             hub.now() + hub.limits.auth_timeout_s
         )  # when the sweeper has something to do here, monotonic seconds
@@ -103,16 +105,11 @@ class Connection:
 
     def lost(self) -> None:
         """Learn that the socket is gone."""
-        self.session.phase = Phase.CLOSED
+        self.session.phase, self.signed_in = Phase.CLOSED, False
         self._drop_queue()
         self.hub.remove(self)
 
     # What the hub tells
-
-    @property
-    def signed_in(self) -> bool:
-        """Whether events go to this connection."""
-        return self.session.phase in (Phase.JOINING, Phase.LIVE)
 
     def deliver(self, outgoing: Outgoing) -> None:
         """Send a live event, or keep it until its turn."""
@@ -142,7 +139,7 @@ class Connection:
         """End the connection with a reason that the client understands."""
         if self.session.phase is Phase.CLOSED:
             return
-        self.session.phase = Phase.CLOSED
+        self.session.phase, self.signed_in = Phase.CLOSED, False
         self.hub.metrics.closed(refusal.code)
         self._drop_queue()
         if refusal.auth_error is not None:
@@ -182,6 +179,7 @@ class Connection:
             self.refuse(TOO_MANY_CONNECTIONS)
             return
         self.session.accepted(auth)
+        self.signed_in = True
         self.principal = principal
         self.device = auth.device or principal.device
         self._token_ends_at = principal.expires_at

@@ -31,6 +31,8 @@ class DispatchApi:
     async def handle(self, request: HttpRequest) -> HttpAnswer:
         """Answer one request; raises nothing."""
         try:
+            if request.path == "/dispatch" and request.method == "POST":
+                return await self._publisher.publish(request.body)
             return await self._route(request)
         except StoreUnavailable as exc:
             return json_answer(exc.status, {"error": str(exc)})
@@ -46,9 +48,7 @@ class DispatchApi:
 
     async def _route(self, request: HttpRequest) -> HttpAnswer:
         if request.path == "/dispatch":
-            if request.method != "POST":
-                return json_answer(405, {"error": f"{request.method} is not allowed here; use POST"})
-            return await self._publisher.publish(request.body)
+            return json_answer(405, {"error": f"{request.method} is not allowed here; use POST"})
         answer = self._gets.get(request.path)
         if answer is None:
             return json_answer(404, {"error": "Not found; this socket has /dispatch, /health, /status, /metrics"})

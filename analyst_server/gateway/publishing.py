@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+import msgspec
+
 from analyst_server.errors import RequestRefused, StoreUnavailable
 from analyst_server.gateway.hub import Hub
 from analyst_server.gateway.unix_http import HttpAnswer, json_answer
@@ -31,6 +33,18 @@ MAX_TRACKED_USERS = 10_000  # of the rate; beyond it the longest untouched is fo
 ImageStore = Callable[
     [str], Awaitable[str]
 ]  # a path to the name in the image store; raises `ImageRefused`, `StoreUnavailable`
+
+
+class _Accepted(msgspec.Struct):
+    """The answer for one user."""
+
+    sent: int
+    id: str
+    seq: int
+    duplicate: bool
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Publisher:
@@ -78,7 +92,7 @@ class Publisher:
             submission.image_url = f"/api/notifications/images/{image}"
         now = self._wall_now()
         notification_id = submission.id or new_notification_id(now, os.urandom(10))
-        body = stored_body(submission, notification_id=notification_id, now=now)
+        body = stored_body(publication, notification_id=notification_id, now=now)
         drafts = [
             NotificationDraft(User(user), notification_id, body, image, publication.fingerprint)
             for user in publication.users
@@ -115,7 +129,7 @@ class Publisher:
 
     def _answer_one(self, draft: NotificationDraft, appended: Appended) -> HttpAnswer:
         sent = self._hub.connections_of(draft.user)
-        return json_answer(200, {"sent": sent, "id": draft.id, "seq": appended.seq, "duplicate": appended.duplicate})
+        return HttpAnswer(200, _encode(_Accepted(sent, draft.id, appended.seq, appended.duplicate)))
 
     async def _stored_image(self, path: str) -> str:
         if self._add_image is None:

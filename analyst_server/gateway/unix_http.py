@@ -7,7 +7,6 @@ order. Whatever could be read in two ways (request smuggling) is refused with 40
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 
@@ -21,11 +20,11 @@ REQUEST_TIMEOUT_S = 10.0  # from its first byte to its last
 IDLE_TIMEOUT_S = 75.0  # of a connection that is kept, as nginx has it
 LINGER_S = 2.0  # how long a refused caller may go on sending, so that it gets to read the answer
 MAX_WAITING_REQUESTS = 16  # pipelined on one connection; then nothing more is read
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
 MAX_CONNECTIONS = 1_024  # local callers; each holds a descriptor that a client could have
 
 
-@dataclass(slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct):
     """A whole request."""
 
     method: str
@@ -35,8 +34,7 @@ class HttpRequest:
     keep_alive: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True):
     """What the caller gets."""
 
     status: int
@@ -102,17 +100,22 @@ class HttpConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_codings",
         "_deadline",
         "_expects_continue",
         "_head_bytes",
-        "_headers",
+        "_hosts",
         "_in_head",
+        "_lengths",
+        "_now",
         "_parser",
         "_refused",
         "_server",
         "_transport",
         "_url",
         "_waiting",
+        "_wake",
+        "_worker",
         "busy",
     )
 
@@ -121,14 +124,19 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body = bytearray()
+        self._lengths: list[bytes] = []
+        self._codings: list[bytes] = []
+        self._hosts = 0
+        self._body: bytes | bytearray = b""
         self._in_head = False
         self._head_bytes = 0
         self._expects_continue = False
         self._refused = False
         self._waiting: deque[HttpRequest] = deque()
         self._deadline = float("inf")
+        self._now = asyncio.get_running_loop().time
+        self._worker: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None  # None: the worker is not waiting
         self.busy = False
 
     # asyncio
@@ -144,6 +152,8 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         self._waiting.clear()
         self._server.connections.discard(self)
+        if not self.busy and self._worker is not None:
+            self._worker.cancel()
         self._server.became_idle()
 
     def data_received(self, data: bytes) -> None:
@@ -163,7 +173,8 @@ class HttpConnection(asyncio.Protocol):
     # httptools
 
     def on_message_begin(self) -> None:
-        self._url, self._headers, self._body = b"", [], bytearray()
+        self._url, self._body, self._hosts = b"", b"", 0
+        self._lengths, self._codings = [], []
         self._in_head, self._head_bytes, self._expects_continue = True, 0, False
         self._deadline = self._now() + REQUEST_TIMEOUT_S
 
@@ -171,26 +182,38 @@ class HttpConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        match name.lower():
+            case b"content-length":
+                self._lengths.append(value)
+            case b"transfer-encoding":
+                self._codings.append(value)
+            case b"host":
+                self._hosts += 1
+            case b"expect":
+                self._expects_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         if self._parser.should_upgrade():  # else the parser would take the request for complete and stop
             raise _Refusal(400, "Bad request: nothing to upgrade to here")
-        if self._parser.get_http_version() not in ("1.0", "1.1"):
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise _Refusal(400, "Bad request: not HTTP/1.1")
-        if (problem := _framing_problem(self._headers)) is not None:
+        if (problem := _framing_problem(self._lengths, self._codings, self._hosts)) is not None:
             raise _Refusal(400, f"Bad request: {problem}")
-        for name, value in self._headers:
-            if name == b"content-length" and int(value) > self._server.max_body_bytes:
-                raise _Refusal(413, self._too_large())
-            if name == b"expect" and value.lower() == b"100-continue" and self._transport is not None:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._lengths and int(self._lengths[0]) > self._server.max_body_bytes:
+            raise _Refusal(413, self._too_large())
+        if self._expects_continue and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         if len(self._body) + len(body) > self._server.max_body_bytes:
             raise _Refusal(413, self._too_large())
-        self._body += body
+        if not self._body:
+            self._body = body  # nearly every body arrives whole
+        elif isinstance(self._body, bytearray):
+            self._body += body
+        else:
+            self._body = bytearray(self._body + body)
 
     def on_message_complete(self) -> None:
         self._deadline = float("inf")
@@ -200,14 +223,31 @@ class HttpConnection(asyncio.Protocol):
         method = self._parser.get_method().decode("ascii", "replace")
         keep_alive = self._parser.should_keep_alive() and not self._server.closing
         self._waiting.append(HttpRequest(method, path, query, bytes(self._body), keep_alive))
-        self._url, self._body = b"", bytearray()
+        self._url, self._body = b"", b""
         if len(self._waiting) >= MAX_WAITING_REQUESTS and self._transport is not None:
             self._transport.pause_reading()
-        if not self.busy and self._server.tasks is not None:
-            self.busy = True
-            self._server.tasks.create_task(self._answer_waiting())
+        self.busy = True
+        if self._wake is not None:
+            self._wake.set_result(None)
+            self._wake = None
+        elif self._worker is None and self._server.tasks is not None:
+            self._worker = self._server.tasks.create_task(self._work())
 
     # Answers
+
+    async def _work(self) -> None:
+        """Answer requests as they come, until the connection ends; one task for all of them is cheaper than one for each."""
+        while self._transport is not None:
+            await self._answer_waiting()
+            self.busy = False
+            self._deadline = min(self._deadline, self._now() + IDLE_TIMEOUT_S)
+            self._server.became_idle()
+            if self._transport is None or self._transport.is_closing():
+                return
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
 
     async def _answer_waiting(self) -> None:
         while self._waiting:
@@ -216,19 +256,13 @@ class HttpConnection(asyncio.Protocol):
             self._write(answer, keep_alive=request.keep_alive, head_only=request.method == "HEAD")
             if not request.keep_alive:
                 self.close()
-                break
-        self.busy = False
-        self._deadline = min(self._deadline, self._now() + IDLE_TIMEOUT_S)
-        if self._transport is not None and not self._transport.is_reading() and not self._transport.is_closing():
-            self._transport.resume_reading()
-        self._server.became_idle()
+                return
 
     def _write(self, answer: HttpAnswer, *, keep_alive: bool, head_only: bool = False) -> None:
         if self._transport is None:
             return
-        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n" % (
-            answer.status,
-            HTTPStatus(answer.status).phrase.encode(),
+        head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n" % (
+            _STATUS_LINES[answer.status],
             answer.content_type.encode(),
             len(answer.body),
             b"" if keep_alive else b"Connection: close\r\n",
@@ -240,7 +274,7 @@ class HttpConnection(asyncio.Protocol):
         if self._refused:
             return
         self._refused = True
-        self._body = bytearray()
+        self._body = b""
         self._write(json_answer(status, {"error": problem}), keep_alive=False)
         if self._transport is not None and self._transport.can_write_eof():
             self._transport.write_eof()
@@ -265,10 +299,6 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
 
 class _Refusal(Exception):
     """The request is refused before it is complete; raised through httptools, which wraps it."""
@@ -284,14 +314,10 @@ def _refusal_of(exc: Exception) -> tuple[int, str]:
     return (cause.status, cause.problem) if isinstance(cause, _Refusal) else (400, "Bad request")
 
 
-def _framing_problem(headers: list[tuple[bytes, bytes]]) -> str | None:
+def _framing_problem(lengths: list[bytes], codings: list[bytes], hosts: int) -> str | None:
     """Return why the end of this request could be seen in two places (RFC 9112 section 6.3), None: it cannot."""
-    lengths = [value for name, value in headers if name == b"content-length"]
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    if len(lengths) > 1 or any(not value.isdigit() or len(value) > 18 for value in lengths):
+    if lengths and (len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18):
         return "more than one Content-Length, or one that is no number"
     if codings and (lengths or len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
         return "a Transfer-Encoding other than chunked, or beside a Content-Length"
-    if sum(name == b"host" for name, _ in headers) > 1:
-        return "more than one Host"
-    return None
+    return "more than one Host" if hosts > 1 else None

@@ -42,6 +42,15 @@ MAX_URL_CHARS = 2_048  # what every browser takes
 MAX_ALT_CHARS = 1_000  # a sentence, generously
 MAX_DATA_DEPTH = 20  # far below the recursion limit of any reader
 
+_TEXT_LIMITS = (
+    ("id", MAX_ID_CHARS),
+    ("script", MAX_SHORT_CHARS),
+    ("key", MAX_SHORT_CHARS),
+    ("url", MAX_URL_CHARS),
+    ("image_url", MAX_URL_CHARS),
+    ("image_alt", MAX_ALT_CHARS),
+)
+
 USER_NAME_RULE = "1 to 128 letters, digits or . _ @ + -, the first a letter, digit or _"
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}", re.ASCII)
 _SHOWN_CHARS = 60  # of a bad value in an error's text
@@ -82,6 +91,7 @@ class Publication:
     to_many: bool  # asked with `users`: the answer has a line for each
     submission: Submission
     fingerprint: bytes  # of what was sent, before anything is filled in
+    timestamp: str | None  # as UTC with Z; None: the publisher named none
 
 
 _request_decoder = msgspec.json.Decoder(_Request)
@@ -96,7 +106,8 @@ def decode_publication(body: bytes) -> Publication:
     submission = _decode_submission(request.notification)
     _check_limits(submission)
     fingerprint = sha256(_encoder.encode(submission)).digest() if submission.id else b""
-    return Publication(users, to_many, submission, fingerprint)
+    timestamp = _zulu(submission.timestamp) if submission.timestamp is not None else None
+    return Publication(users, to_many, submission, fingerprint, timestamp)
 
 
 def is_user_name(name: object) -> bool:
@@ -104,11 +115,11 @@ def is_user_name(name: object) -> bool:
     return isinstance(name, str) and _USER_NAME.fullmatch(name) is not None
 
 
-def stored_body(submission: Submission, *, notification_id: str, now: datetime) -> bytes:
-    """Return the JSON object to store: the members of protocol 1 first, `timestamp` as UTC with Z, what is missing filled in."""
-    when = _utc(submission.timestamp) if submission.timestamp else now
+def stored_body(publication: Publication, *, notification_id: str, now: datetime) -> bytes:
+    """Return the JSON object to store: the members of protocol 1 first, what is missing filled in."""
+    submission = publication.submission
     submission.id = notification_id
-    submission.timestamp = _rfc3339(when) if not _is_zulu(submission.timestamp) else submission.timestamp
+    submission.timestamp = publication.timestamp or _rfc3339(now)
     submission.image_path = None
     return msgspec.json.encode(submission) if submission.title and submission.message else _with_empty_texts(submission)
 
@@ -168,20 +179,12 @@ def _check_limits(each: Submission) -> None:
     _at_most("title", len(each.title), MAX_TITLE_CHARS)
     if len(each.message) * 4 > MAX_MESSAGE_BYTES:  # a character has at most 4 bytes
         _at_most("message", len(each.message.encode()), MAX_MESSAGE_BYTES, "bytes")
-    for name, value, limit in (
-        ("id", each.id, MAX_ID_CHARS),
-        ("script", each.script, MAX_SHORT_CHARS),
-        ("key", each.key, MAX_SHORT_CHARS),
-        ("url", each.url, MAX_URL_CHARS),
-        ("image_url", each.image_url, MAX_URL_CHARS),
-        ("image_alt", each.image_alt, MAX_ALT_CHARS),
-    ):
-        if value is not None:
+    for name, limit in _TEXT_LIMITS:
+        value: str | None = getattr(each, name)
+        if value is not None and len(value) > limit:
             _at_most(name, len(value), limit)
     if each.id is not None and (not each.id or not each.id.isprintable()):
         raise RequestRefused(f"notification: the id {_shown(each.id)} is not 1 to {MAX_ID_CHARS} printable characters")
-    if each.timestamp is not None:
-        _utc(each.timestamp)
     if each.tags:
         _at_most("tags", len(each.tags), MAX_TAGS, "tags")
         _at_most("tags", max(map(len, each.tags)), MAX_TAG_CHARS, "characters in one")
@@ -216,15 +219,13 @@ def _at_most(name: str, size: int, limit: int, unit: str = "characters") -> None
 _ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
-def _is_zulu(timestamp: str | None) -> bool:
-    """Tell whether a time is as the wire has it; it is then stored as it was sent."""
-    return timestamp is not None and _ZULU.fullmatch(timestamp) is not None
-
-
-def _utc(timestamp: str) -> datetime:
+def _zulu(timestamp: str) -> str:
+    """Return a time as the wire has it, UTC with Z; one that has this form already stays as it was sent."""
     try:
         parsed = msgspec.convert(timestamp, datetime)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        if _ZULU.fullmatch(timestamp):
+            return timestamp
+        return _rfc3339(parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC))
     except (msgspec.ValidationError, OverflowError):
         raise RequestRefused(f"notification: the timestamp {_shown(timestamp)} is no RFC 3339 time") from None
 

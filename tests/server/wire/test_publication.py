@@ -24,8 +24,8 @@ def publication(notification: Any, **request: Any) -> Any:
 
 
 def stored(notification: dict[str, Any]) -> Notification:
-    submission = publication(notification).submission
-    body = stored_body(submission, notification_id=submission.id or "made", now=NOW)
+    decoded = publication(notification)
+    body = stored_body(decoded, notification_id=decoded.submission.id or "made", now=NOW)
     message = decode_server_message(notification_text(body))
     assert isinstance(message, Notification)
     return message
