@@ -8,12 +8,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from analyst_cli.client.tokens import TokenSource
-from analyst_cli.errors import LocalProblem, NotFound
+from analyst_cli.errors import AnalystError, LocalProblem, NotFound
 
 __all__ = [
     "KnownScript",
@@ -98,9 +99,15 @@ async def scripts_there(server: str) -> list[KnownScript]:
 async def script_named(stem: str, server: str) -> KnownScript:
     """Return the script of this machine with that name, else the server's. Raises `NotFound` when there is neither."""
     stem = stem.removesuffix(".py")
-    for script in [*await scripts_here(), *await scripts_there(server)]:
-        if script.stem == stem:
-            return script
+    try:
+        for look in (scripts_here, partial(scripts_there, server)):
+            found = next((script for script in await look() if script.stem == stem), None)
+            if found is not None:
+                return found
+    except AnalystError as error:
+        raise NotFound(
+            f"there is no script {stem!r} here, and the server cannot be asked ({error.problem})", error.way_out
+        ) from error
     raise NotFound(f"there is no script {stem!r}, here or on the server", "see them with: analyst scripts list")
 
 

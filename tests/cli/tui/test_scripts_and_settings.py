@@ -1,0 +1,186 @@
+"""The other screens, on the real runner and a real settings file."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+
+from analyst_cli import config
+from analyst_cli.client.credentials import find_token, store_token
+from analyst_cli.client.scripts import KnownScript
+from analyst_cli.errors import SettingsProblem, SignInNeeded
+from analyst_cli.tui.app import InboxApp
+from analyst_cli.tui.keys import keymap_file, read_keymap
+from analyst_cli.tui.script_text import about, script_line
+from analyst_cli.tui.widgets.status_bar import link_words
+from tests.cli.tui.conftest import NOW
+from tests.cli.tui.test_status import THEN
+
+App = Callable[..., InboxApp]
+SAY = 'print(\'{"notify": %s, "title": "Signups are low", "message": "12"}\')\n'
+
+
+@pytest.fixture
+def scripts(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two scripts of this machine, one broken; and no gateway."""
+    folder = home / "user" / "notifications"
+    folder.mkdir(parents=True)
+    (folder / "revenue_drop.py").write_text(SAY % "false")
+    (folder / "signups.py").write_text(
+        '# /// analyst\n# description = "Tells when few people sign up."\n# ///\n' + SAY % "true"
+    )
+    monkeypatch.setenv("WS_DISPATCH_SOCKET", str(home / "none.sock"))
+    return folder
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 10) -> None:
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, f"it never came; the bar says {pilot.app.status.said!r}"
+        await pilot.pause(0.05)
+
+
+def told(app: InboxApp) -> str:
+    return str(app.screen.query_one("#about-text", Static).render())
+
+
+def listed(app: InboxApp) -> list[str]:
+    options = app.screen.query_one(OptionList)
+    return [str(options.get_option_at_index(index).prompt) for index in range(options.option_count)]
+
+
+async def test_scripts_are_listed_run_explained_and_their_runs_shown(inbox_app: App, scripts: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("j", "s")
+        await until(pilot, lambda: len(listed(app)) == 2)
+        assert "revenue_drop" in listed(app)[0]
+        assert "has not run yet" in listed(app)[1]
+        await pilot.press("j")
+        await pilot.pause()
+        assert "Tells when few people sign up." in told(app)
+        await pilot.press("r")
+        await pilot.pause()
+        assert "running" in listed(app)[1]
+        await until(pilot, lambda: app.status.said.startswith("signups: waiting: no gateway answers"))
+        await until(pilot, lambda: "◐ signups" in listed(app)[1])
+        await pilot.press("e")
+        await until(pilot, lambda: "It said: Signups are low" in told(app))
+        await pilot.press("h")
+        await until(pilot, lambda: "◐ waiting" in told(app))
+        await pilot.press("escape")
+        assert app.status.account == "petr at data.example.com"
+
+
+async def test_a_script_is_run_again_from_its_notification_and_a_missing_one_is_told(
+    inbox_app: App, scripts: Path
+) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("j", "R")
+        await until(pilot, lambda: app.status.said.startswith("revenue_drop: quiet"))
+        await pilot.press("g", "H")
+        await until(pilot, lambda: len(listed(app)) == 2)
+        assert app.screen.query_one(OptionList).highlighted == 1
+        await pilot.press("escape", "G", "R")
+        await until(pilot, lambda: "unemployment" in app.status.said and "running" not in app.status.said)
+        assert app.status.said.startswith(
+            "there is no script 'unemployment' here, and the server cannot be asked (not signed in to"
+        )
+
+
+def test_a_script_is_one_line_that_fits_and_tells_what_is_wrong() -> None:
+    failing = KnownScript("x" * 99, "here", "5m ago", "failed", "exit code 1", NOW + 60, "every 5m", "About.", "", True)
+    for width in (20, 40, 70, 100):
+        assert len(script_line(failing, width, THEN, None).plain) <= max(width, 38)
+    assert script_line(failing, 100, THEN, None).plain.startswith("✗ ")
+    assert "next 10:31" in script_line(failing, 100, THEN, None).plain
+    assert "running, 3 s" in script_line(failing, 100, THEN, 3.2).plain
+    assert "Last run: failed 5m ago - exit code 1" in about(failing)
+    assert "on the server" in script_line(KnownScript("x", "server"), 100, THEN, None).plain
+
+
+async def test_settings_are_changed_in_the_file_and_hold_at_once(
+    inbox_app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("comma", "enter", *"light", "enter")
+        await pilot.pause()
+        assert app.theme == "light"
+        assert config.load()["inbox.theme"] == "light"
+        await pilot.press("j", "j", "enter")
+        await pilot.pause()
+        assert config.load()["inbox.mark_read_when_opened"] is False
+        assert app.preferences.mark_read_when_opened is False
+        assert "Whether opening a notification marks it read." in told(app)
+        monkeypatch.setenv("ANALYST_THEME", "contrast")
+        await pilot.press("k", "k", "enter", *"dark", "enter")
+        await pilot.pause()
+        assert app.status.said.endswith("but ANALYST_THEME overrules it here")
+        assert app.theme == "contrast"
+        for _ in range(8):
+            await pilot.press("j")
+        await pilot.press("enter", *"25:00")
+        await pilot.pause()
+        assert "cannot be notifications.quiet_from" in str(app.screen.query_one("#dialog-problem").render())
+        await pilot.press("escape", "escape")
+
+
+async def test_signing_out_forgets_the_token_after_a_question(inbox_app: App) -> None:
+    server = "https://data.example.com"
+    store_token(server, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwZXRyIiwiZXhwIjoxNzk1MzU3MDAwfQ.x", insecure=True)
+    app = inbox_app()
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("comma")
+        await until(
+            pilot,
+            lambda: "token in a file, ends tomorrow 14:16" in str(app.screen.query_one("#heading", Static).render()),
+        )
+        await pilot.press("X", "enter")
+        await pilot.pause()
+        assert find_token(server).origin == "file"
+        await pilot.press("X", *"sign out", "enter")
+        await until(pilot, lambda: link_words(app.status.link, app.now) == "○ signed out")
+        with pytest.raises(SignInNeeded):
+            find_token(server)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('[keys]\n"inbox.fly" = "f"', "'inbox.fly', which does not exist"),
+        ('[keys]\n"inbox.archive" = 3', "are 3"),
+        ('[keys]\n"inbox.archive" = "e,"', "are 'e,'"),
+        ('[keys]\n"inbox.archive" = "x"\n"inbox.read" = "x"', "gives 'x' to 'inbox.archive' and to 'inbox.read'"),
+        ("keys = 1", "has other things than"),
+        ("[other]", "has other things than"),
+        ("[keys", "is no TOML"),
+        ("\xff", "is no TOML"),
+    ],
+)
+def test_a_keymap_that_cannot_be_meant_is_refused_with_the_line(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(content)
+    with pytest.raises(SettingsProblem, match=complaint.replace("(", r"\(")):
+        read_keymap({"inbox.archive", "inbox.read"}, path)
+
+
+async def test_a_broken_keymap_is_told_and_the_usual_keys_work(inbox_app: App) -> None:
+    keymap_file().parent.mkdir(parents=True)
+    keymap_file().write_text("[keys")
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "is no TOML" in app.status.said
+        await pilot.press("question_mark", "escape")
+
+
+async def test_without_scripts_the_way_to_the_first_one_is_told(inbox_app: App, home: Path) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: "Make one with: analyst scripts new" in told(app))
