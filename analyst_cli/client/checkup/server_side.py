@@ -63,7 +63,7 @@ def _socket(path: Path) -> Finding:
     if mode != 0o770:
         remedy = f"chmod 0770 {path}, and restart the gateway: it sets the mode itself"
         return failed("dispatch socket", f"{path} has mode {mode:04o}, not 0770 ({owner})", remedy)
-    if not stat.S_IMODE(parent.st_mode) & 0o001:
+    if path.parent != paths.runtime_dir() and not stat.S_IMODE(parent.st_mode) & 0o001:
         return failed(
             "dispatch socket",
             f"{path.parent} has mode {stat.S_IMODE(parent.st_mode):04o}",

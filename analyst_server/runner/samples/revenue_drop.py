@@ -47,7 +47,8 @@ def main() -> None:
     step = int(os.environ.get("ANALYST_SAMPLE_STEP") or time.time() // 10)
     rows = duckdb.execute(QUERY, [local_data.stocks.filepath, MONTHS_SHOWN + step % 100]).fetchall()
     today = max(month for _, month, *_ in rows)
-    line, _, amount, usual, change = min((row for row in rows if row[1] == today), key=lambda row: row[4])
+    compared = [row for row in rows if row[1] == today and row[4] is not None]  # a line that is new has no past
+    line, _, amount, usual, change = min(compared, key=lambda row: row[4])
     if change > -DROP_PERCENT:
         print(
             json.dumps(
