@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "gateway_data_dir", "gateway_settings"]
 
+# \b keeps the lines of the list as they are (click's own mark)
 _PRECEDENCE = """Settings come from, the later wins:
 
+\b
   1. their defaults
   2. a TOML file: --config, $ANALYST_GATEWAY_CONFIG, ~/.config/analyst/gateway.toml, /etc/analyst/gateway.toml
   3. environment variables: the source system's names, or ANALYST_<PART>_<NAME>
