@@ -55,29 +55,26 @@ class Stubborn:
 async def killed_at_random(world: World) -> None:
     """R5: kill -9 at 200 random moments under load; what was accepted is there, once, for a device that stays and for one that comes later."""
     kills = world.scale(12, 200)
-    async with world.own_gateway() as gateway:
+    async with world.own_gateway("store.keep_notifications=1000000") as gateway:
         user = world.name("r5")
         device = gateway.subscriber(user)
         publishers = [Stubborn(world, gateway, user) for _ in range(4)]
         async with asyncio.timeout(DEADLINE_S + 10 * kills), asyncio.TaskGroup() as group:
             following = group.create_task(device.follow())
             await device.until(lambda: device.caught_up)
-            for publisher in publishers:
-                group.create_task(publisher.run())
+            under_way = [group.create_task(publisher.run()) for publisher in publishers]
             for _ in range(kills):
                 await asyncio.sleep(world.rng.random() * 0.15)
                 await asyncio.to_thread(gateway.kill)
                 await asyncio.to_thread(gateway.start)
-            for publisher in publishers:
-                publisher.stop()
-            accepted = await all_accepted(publishers)
+            accepted = await all_accepted(publishers, under_way)
             await device.until_seq(max(accepted.values()))
             following.cancel()
         late = gateway.subscriber(user, "late")
         await late.catch_up(since={"epoch": device.epoch, "seq": 0})
         await late.close()
         device.abort()
-    assert device.ids == late.ids, "the device that stayed and the log disagree"
+    assert device.ids == late.ids, f"{len(device.ids)} came to the device that stayed, {len(late.ids)} are in the log"
     assert len(set(late.ids)) == len(late.ids)
     assert set(accepted) <= set(late.ids)
     assert {event.id: event.seq for event in late.events if event.id in accepted} == accepted
@@ -85,12 +82,11 @@ async def killed_at_random(world: World) -> None:
     assert len({welcome["epoch"] for welcome in device.welcomes}) == 1
 
 
-async def all_accepted(publishers: list[Stubborn]) -> dict[str, int]:
-    """Wait until what is under way is accepted, too: the count stands still."""
-    before = -1
-    while before != (now := sum(len(each.accepted) for each in publishers)):
-        before = now
-        await asyncio.sleep(0.3)
+async def all_accepted(publishers: list[Stubborn], under_way: list[asyncio.Task[None]]) -> dict[str, int]:
+    """Stop publishing, wait until what is under way is accepted, too, and return the numbers by id."""
+    for each in publishers:
+        each.stop()
+    await asyncio.gather(*under_way)
     return {name: seq for each in publishers for name, seq in each.accepted.items()}
 
 

@@ -83,13 +83,12 @@ async def test_watch_prints_each_accepted_alert_once_and_in_order_over_kills(wor
         async with watch.running():
             await watch.until(lambda: watch.said)  # that it is connected
             async with asyncio.TaskGroup() as group:
-                group.create_task(publisher.run())
+                under_way = group.create_task(publisher.run())
                 for _ in range(3):
                     await asyncio.sleep(0.3 + world.rng.random() * 0.3)
                     await asyncio.to_thread(gateway.kill)
                     await asyncio.to_thread(gateway.start)
-                publisher.stop()
-                accepted = await all_accepted([publisher])
+                accepted = await all_accepted([publisher], [under_way])
             await watch.until(lambda: len(watch.printed) + watch.summed_up >= len(accepted))
         listed = [each["id"] for each in reversed(await watch.list_())]
     printed = [each["id"] for each in watch.printed]
