@@ -15,6 +15,7 @@ Synchronous = Literal["FULL", "NORMAL"]
 FileIdentity = tuple[int, int]  # what tells a file from another one that later has its name
 
 _CACHE_KIB = 32 * 1024  # of each connection: the upper levels of the indexes of a million events
+_WAL_BYTES = 64 * 1024 * 1024  # what a burst leaves of the write-ahead log once it is checkpointed
 _STATEMENTS = 256  # prepared statements kept: the multi-row inserts come in several sizes
 
 
@@ -35,6 +36,7 @@ def open_file(
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     except sqlite3.Error:
         connection.close()
         raise

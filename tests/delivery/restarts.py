@@ -123,6 +123,37 @@ async def restarted_with_everybody_here(world: World) -> None:
     assert all(device.ids == ids for device in devices)
 
 
+async def two_gateways(world: World) -> None:
+    """Two processes on one log: who publishes through either reaches devices on both, once, in one order; and either may be killed."""
+    async with world.own_gateway() as first:
+        second = Gateway(world.own_folder())
+        second.data = first.data
+        await asyncio.to_thread(second.start)
+        user = world.name("two")
+        devices = [first.subscriber(user, "on-the-first"), second.subscriber(user, "on-the-second")]
+        publishers = [Stubborn(world, gateway, user, pause_s=0.002) for gateway in (first, second)]
+        async with asyncio.timeout(4 * DEADLINE_S), asyncio.TaskGroup() as group:
+            following = [group.create_task(device.follow()) for device in devices]
+            for device in devices:
+                await device.until(lambda device=device: device.caught_up)
+            under_way = [group.create_task(each.run()) for each in publishers]
+            for gateway in (first, second):
+                await asyncio.sleep(0.2 + world.rng.random() * 0.2)
+                await asyncio.to_thread(gateway.kill)
+                await asyncio.to_thread(gateway.start)
+            accepted = await all_accepted(publishers, under_way)
+            for device in devices:
+                await device.until_seq(max(accepted.values()))
+            for task in following:
+                task.cancel()
+        for device in devices:
+            device.abort()
+        await asyncio.to_thread(second.stop)
+        second.assert_no_traceback()
+    assert devices[0].ids == devices[1].ids
+    assert {event.id: event.seq for event in devices[0].events} == accepted
+
+
 async def publisher_again(publisher: Publisher, users: list[str], name: str) -> Any:
     """Publish on a connection that a restart may have cut."""
     with contextlib.suppress(OSError, EOFError):
@@ -193,4 +224,5 @@ SCENARIOS: dict[str, Callable[[World], Coroutine[Any, Any, None]]] = {
     "R5": killed_at_random,
     "R8": restarted_with_everybody_here,
     "R19": upgraded,
+    "two gateways": two_gateways,
 }

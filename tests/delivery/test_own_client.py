@@ -15,7 +15,7 @@ import pytest
 from tests.delivery.harness import DEADLINE_S, ROOT, Gateway, World
 from tests.delivery.restarts import Stubborn, all_accepted
 
-pytestmark = [pytest.mark.xdist_group("delivery"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("delivery-client"), pytest.mark.timeout(120)]
 
 
 class Watch:
