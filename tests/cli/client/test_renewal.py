@@ -1,0 +1,67 @@
+"""A stored token is kept alive, against a real portal whose clock is moved."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from portal_world import World, portal_world
+
+from analyst_cli.client.credentials import find_token, store_token
+from analyst_cli.client.renewal import is_due, renewed_token
+from analyst_cli.errors import ServerUnreachable, SignInNeeded
+
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with portal_world(tmp_path) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("days", "is_renewed"), [(0, False), (19, False), (21, True), (29.9, True), (30.1, True), (36.9, True)]
+)
+async def test_a_token_is_renewed_before_its_end_and_within_the_grace_after_it(
+    world: World, days: float, *, is_renewed: bool
+) -> None:
+    old = await world.linked("petr")
+    store_token(world.url, old, insecure=True)
+    world.clock.forward(days * DAY_S)
+    token = await renewed_token(world.url, world.clock.now)
+    assert (token.value != old) is is_renewed
+    assert find_token(world.url).value == token.value
+    assert world.tokens.verify(token.value, now=world.clock.now).username == "petr"
+    assert not is_due(token.value, world.clock.now)
+
+
+async def test_after_the_grace_the_person_has_to_sign_in_again(world: World) -> None:
+    store_token(world.url, await world.linked("petr"), insecure=True)
+    world.clock.forward(37.1 * DAY_S)
+    token = await renewed_token(
+        world.url, world.clock.now
+    )  # nothing can be renewed: whoever uses it is told to sign in
+    async with world.program(token.value) as app, app.get("/api/desktop/devices") as answer:
+        assert answer.status == 401
+
+
+async def test_a_revoked_token_is_not_renewed(world: World) -> None:
+    old = await world.linked("petr")
+    store_token(world.url, old, insecure=True)
+    async with (
+        world.browser("petr") as browser,
+        browser.post("/api/desktop/unlink", json={"everywhere": True}) as answer,
+    ):
+        assert answer.status == 200
+    world.clock.forward(31 * DAY_S)
+    with pytest.raises(SignInNeeded):
+        await renewed_token(world.url, world.clock.now)
+
+
+async def test_a_server_that_is_away_is_no_reason_to_stop_while_the_token_is_valid(world: World) -> None:
+    old = await world.linked("petr")
+    nowhere = "http://127.0.0.1:9"
+    store_token(nowhere, old, insecure=True)
+    assert (await renewed_token(nowhere, world.clock.now + 25 * DAY_S)).value == old
+    with pytest.raises(ServerUnreachable):
+        await renewed_token(nowhere, world.clock.now + 31 * DAY_S)
