@@ -35,15 +35,32 @@ app = typer.Typer(
 
 NAME = typer.Argument(..., metavar="NAME", help="The script's name, with or without .py.")
 JSON = typer.Option(False, "--json", help="Print JSON, one object a line.")
+REMOTE = typer.Option(
+    False, "--remote", help="The scripts on the server, asked through the portal, not those of this machine."
+)
+SERVER = typer.Option(
+    None, "--server", metavar="URL", help="Which server, with --remote [ANALYST_SERVER, the one chosen last]."
+)
 
 
 @app.command("list")
-def list_(*, scripts: Path | None = SCRIPTS, state: Path | None = STATE, json: bool = JSON) -> None:
+def list_(
+    *,
+    scripts: Path | None = SCRIPTS,
+    state: Path | None = STATE,
+    remote: bool = REMOTE,
+    server: str | None = SERVER,
+    json: bool = JSON,
+) -> None:
     """List the scripts: schedule, last run and what became of it, next run.
 
-    Example:
+    Examples:
       analyst scripts list
+      analyst scripts list --remote
     """
+    if remote:
+        _list_remote(server, json=json)
+        return
     from analyst_server.runner.explain import ago  # noqa: PLC0415
     from analyst_server.runner.overview import overview  # noqa: PLC0415
 
@@ -79,13 +96,19 @@ def run(
     socket: Path | None = SOCKET,
     user: str = USER,
     python: Path | None = PYTHON,
+    remote: bool = REMOTE,
+    server: str | None = SERVER,
     json: bool = JSON,
 ) -> None:
     """Run one script now and send what it says, whatever its cooldown; the cooldown is left as it is.
 
-    Example:
+    Examples:
       analyst scripts run revenue_check
+      analyst scripts run revenue_check --remote
     """
+    if remote:
+        _run_remote(name, server)
+        return
     from analyst_server.runner.flight import Busy, Flight  # noqa: PLC0415
     from analyst_server.runner.outcomes import FAILURES, Outcome, Trigger  # noqa: PLC0415
     from analyst_server.runner.scripts import find_script  # noqa: PLC0415
@@ -240,6 +263,32 @@ def edit(name: str = NAME, *, scripts: Path | None = SCRIPTS) -> None:
         raise LocalProblem(f"the editor ended with exit code {code}")
     if problem := load(script.path).problem:
         raise UsageProblem(f"{script.path}: {problem}", f"change it with: analyst scripts edit {script.stem}")
+
+
+def _list_remote(server: str | None, *, json: bool) -> None:
+    import asyncio  # noqa: PLC0415
+
+    from analyst_cli.client.scripts import scripts_there  # noqa: PLC0415
+    from analyst_cli.client.servers import current_server  # noqa: PLC0415
+
+    there = asyncio.run(scripts_there(current_server(server)))
+    if json:
+        for script in there:
+            output.json_line({"name": f"{script.stem}.py", "stem": script.stem, "last_run": script.last_run or None})
+        return
+    if not there:
+        output.note("you have no scripts on the server")
+    output.table(("SCRIPT", "LAST RUN"), [(script.stem, script.last_run or "never") for script in there])
+
+
+def _run_remote(name: str, server: str | None) -> None:
+    import asyncio  # noqa: PLC0415
+
+    from analyst_cli.client.scripts import KnownScript, run_script  # noqa: PLC0415
+    from analyst_cli.client.servers import current_server  # noqa: PLC0415
+
+    script = KnownScript(name.removesuffix(".py"), "server")
+    output.line(f"{script.stem}: {asyncio.run(run_script(script, current_server(server)))}")
 
 
 def _list_samples(*, asked: bool) -> None:

@@ -114,6 +114,10 @@ async def test_a_script_reaches_the_phone_with_its_chart_and_the_phone_reaches_t
         telegram.press(button(photo, "Run"), message=2)
         await telegram.until(lambda: telegram.texts.count("<b>Revenue down</b>\n\nby <b>12 %</b>") == 2)
         assert "handed over" in await run(system, "scripts", "history", "revenue")
+        assert (await run(system, "scripts", "list", "--remote")).startswith("revenue\t")
+        told = await run(system, "scripts", "run", "revenue", "--remote")
+        assert told == "revenue: it runs on the server; what it says arrives as a notification\n"
+        await telegram.until(lambda: telegram.texts.count("<b>Revenue down</b>\n\nby <b>12 %</b>") == 3)
         assert telegram.problems == []
 
 
