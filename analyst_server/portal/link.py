@@ -113,7 +113,6 @@ async def token(request: web.Request) -> web.Response:
     )
     if isinstance(redeemed, Redeemed):
         return await _token_answer(request, redeemed, token_id=token_id)
-    await note_failure(request)
     if isinstance(redeemed, Replayed) and redeemed.token_id:
         await parts.database.run(
             parts.accounts.revoke_token,
@@ -123,6 +122,7 @@ async def token(request: web.Request) -> web.Response:
             by=by(request, "replayed code"),
         )
         await parts.revoked()
+    await note_failure(request)
     return json_answer({"error": "the code is used, expired, unknown, or belongs to another sign-in"}, status=400)
 
 
