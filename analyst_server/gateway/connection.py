@@ -52,6 +52,7 @@ class Connection:
     __slots__ = (
         "_drained",
         "_marks",
+        "_noted_upto",
         "_outlet",
         "_paused",
         "_queue",
@@ -89,6 +90,7 @@ class Connection:
         self._marks: deque[Mark] | None = None  # None: none waits
         self._drained: asyncio.Future[None] | None = None
         self._sent_upto: int | None = None  # None: nothing yet on this connection, and no cursor
+        self._noted_upto = 0  # as far as the ledger knows; of no meaning while `_sent_upto` is None
 
     # What the socket tells
 
@@ -105,6 +107,7 @@ class Connection:
 
     def lost(self) -> None:
         """Learn that the socket is gone."""
+        self.note_progress()
         self.session.phase, self.signed_in = Phase.CLOSED, False
         self._drop_queue()
         self.hub.remove(self)
@@ -123,6 +126,7 @@ class Connection:
 
     def sweep(self, now: float, wall_now: float) -> None:
         """Do what is due: a ping, or an end. Called about once a second."""
+        self.note_progress()
         if self._token_ends_at <= wall_now and self.signed_in:
             self.refuse(Refuse(CloseCode.TOKEN_REFUSED, "the token has expired"))
         elif self.deadline <= now:
@@ -146,6 +150,14 @@ class Connection:
             self._outlet.send(encode_message(AuthError(refusal.auth_error)))
         self._outlet.close(refusal.code, close_reason(refusal.reason))
         self.deadline = self.hub.now() + CLOSE_GRACE_S
+
+    def note_progress(self) -> None:
+        """Tell the ledger what was sent since the last time: once a second is cheaper than once an event."""
+        if self._sent_upto is None or self._sent_upto == self._noted_upto or not self.device or self.principal is None:
+            return
+        user = User(self.principal.username)
+        self.hub.ledger.note_sent(user, self.device, after=Seq(self._noted_upto), upto=Seq(self._sent_upto))
+        self._noted_upto = self._sent_upto
 
     def abort(self) -> None:
         """Drop the socket."""
@@ -212,7 +224,7 @@ class Connection:
         if reason is None:
             head = (await log.snapshot(user, limit=0)).seq if len(page) == PAGE_EVENTS else page[-1].seq if page else 0
             self._send(self._welcome(max(head, stream.position)))
-            self._sent_upto = stream.position
+            self._sent_upto = self._noted_upto = stream.position
             if self.device and stream.position > 0:
                 self.hub.ledger.note_acknowledged(user, self.device, Seq(stream.position))
         else:
@@ -242,7 +254,7 @@ class Connection:
 
     async def _send_snapshot(self, user: User, stream: StreamMerge[Outgoing], reason: RecoveryReason) -> None:
         snapshot = await self.hub.log.snapshot(user)
-        stream.position = self._sent_upto = snapshot.seq
+        stream.position = self._sent_upto = self._noted_upto = snapshot.seq
         self.hub.metrics.snapshots += 1
         self._send(self._welcome(snapshot.seq, reason))
         for stored in snapshot.notifications:
@@ -338,11 +350,9 @@ class Connection:
         if outgoing is None:
             return
         self.hub.metrics.events_sent += 1
-        if self.device:
-            seq = outgoing.event.seq
-            after = seq - 1 if self._sent_upto is None else self._sent_upto
-            self.hub.ledger.note_sent(outgoing.event.user, self.device, after=Seq(after), upto=seq)
-            self._sent_upto = seq
+        if self._sent_upto is None:
+            self._noted_upto = outgoing.seq - 1
+        self._sent_upto = outgoing.seq
 
     def _flush(self) -> None:
         while self._queue and not self._paused:

@@ -65,6 +65,7 @@ class DispatchApi:
         notification_id, user = query.get("id", [""])[0], query.get("user", [""])[0]
         if not notification_id:
             return json_answer(400, {"error": "Missing 'id': /status?id=...&user=..."})
+        self._hub.note_progress()
         traces = await self._hub.ledger.trace(notification_id, user=User(user) if user else None)
         if not traces:
             return json_answer(404, {"error": "No such notification"})

@@ -184,6 +184,11 @@ class Hub:
         assert self._tasks is not None, "the hub does not run"  # noqa: S101 - the composition root starts it first
         self._tasks.create_task(work)
 
+    def note_progress(self) -> None:
+        """Bring the ledger up to date; whoever asks it calls this first."""
+        for connection in self._connections:
+            connection.note_progress()
+
     def sweep(self) -> None:
         """Let every connection do what is due. 10,000 of them take about a millisecond."""
         now, wall_now = self.now(), self._wall_now()
