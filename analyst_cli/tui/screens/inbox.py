@@ -35,9 +35,11 @@ class InboxScreen(InboxActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "toggle_read", "Read", tooltip="Mark read, or unread", id="inbox.read"),
         Binding("a,e", "archive", "Archive", tooltip="Archive, or take back out of the archive", id="inbox.archive"),
-        Binding("z", "snooze", "Snooze", tooltip="Put aside until later", id="inbox.snooze"),
-        Binding("slash", "search", "Search", key_display="/", id="inbox.search"),
-        Binding("f", "filter", "Filter", id="inbox.filter"),
+        # What asks for words has priority: its key is handled before the next one is given to a widget, so that words typed ahead
+        # go into the question and do not archive notifications.
+        Binding("z", "snooze", "Snooze", tooltip="Put aside until later", priority=True, id="inbox.snooze"),
+        Binding("slash", "search", "Search", key_display="/", priority=True, id="inbox.search"),
+        Binding("f", "filter", "Filter", priority=True, id="inbox.filter"),
         Binding("i", "investigate", "Investigate", tooltip="Start the coding agent on it", id="inbox.investigate"),
         Binding("R", "run_again", "Run again", show=False, tooltip="Run its script again", id="inbox.run_again"),
         Binding(

@@ -24,14 +24,19 @@ class InboxNarrowing(InboxBase):
         super().__init__()
         self._before_search = Filter()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the letters of a search be letters."""
+        del parameters
+        return not (action in {"search", "filter", "snooze"} and isinstance(self.focused, SearchBox))
+
     async def action_search(self) -> None:
         self._before_search = self.wanted
         if self.query(SearchBox):
-            self.query_one(SearchBox).focus()
+            self.set_focus(self.query_one(SearchBox))
             return
         box = SearchBox(self.wanted.search)
         await self.mount(box, before=self.query_one(StatusBar))
-        box.focus()
+        self.set_focus(box)  # at once: `focus()` would let keys pass before it
 
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:

@@ -4,6 +4,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from analyst_cli.client.inbox import Inbox
@@ -35,6 +38,11 @@ def current_id(app: InboxApp) -> str:
 def row(store: Path, id_: str):
     with Inbox(store) as inbox:
         return inbox.row(id_)
+
+
+def states(store: Path) -> list[object]:
+    with Inbox(store) as inbox:
+        return [inbox.row(f"n-0{number}") for number in range(1, 9)]
 
 
 async def settled(pilot: Pilot[None]) -> None:
@@ -187,6 +195,23 @@ async def test_search_narrows_as_it_is_typed_and_escape_brings_everything_back(i
         assert app.screen.wanted == Filter()
         await pilot.press("slash", *"is:unread", "space", *"prio:high", "escape")
         assert app.screen.wanted == Filter()
+
+
+@pytest.mark.parametrize("asks", ["/", "z", "f"])
+async def test_words_typed_ahead_go_into_the_question_and_never_act_on_notifications(
+    inbox_app: App, store: Path, asks: str
+) -> None:
+    app, before = inbox_app(), states(store)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for (
+            character
+        ) in f"{asks}reae":  # r reads, e and a archive: all at once, as a terminal delivers what is typed fast
+            app._driver.process_message(Key(_character_to_key(character), character))
+        await settled(pilot)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert states(store) == before
 
 
 async def test_filters_are_chips_that_a_click_takes_off(inbox_app: App) -> None:
