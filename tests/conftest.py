@@ -49,8 +49,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _present(component: str) -> bool:
     """Tell whether a component is here.
 
-    `python:NAME` is an importable module, `system-python:NAME` one of Debian's own Python, `root` the right to be root, anything else a
-    program of that name.
+    `python:NAME` is an importable module, `system-python:NAME` one of Debian's own Python, `gir:NAME` a library for that one, `root` the
+    right to be root, anything else a program of that name.
     """
     if component == "root":
         return os.geteuid() == 0
@@ -58,4 +58,6 @@ def _present(component: str) -> bool:
         return importlib.util.find_spec(component.removeprefix("python:")) is not None
     if component.startswith("system-python:"):
         return Path("/usr/lib/python3/dist-packages", component.removeprefix("system-python:")).exists()
+    if component.startswith("gir:"):
+        return any(Path("/usr/lib").glob(f"*/girepository-1.0/{component.removeprefix('gir:')}.typelib"))
     return shutil.which(component) is not None or Path("/usr/libexec", component).exists()

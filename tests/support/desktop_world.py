@@ -24,11 +24,12 @@ __all__ = [
     "nodes",
     "soon",
     "start_gtk3",
+    "start_gtk4",
     "start_qt",
     "windowed",
 ]
 
-COMPONENTS = ("Xvfb", "openbox", "dbus-daemon", "at-spi-bus-launcher", "system-python:gi")
+COMPONENTS = ("Xvfb", "openbox", "dbus-daemon", "at-spi-bus-launcher", "system-python:gi", "gir:Gtk-3.0")
 """What `@pytest.mark.real` asks for."""
 GTK3_APP = Path(__file__).parent / "desktop_apps" / "gtk3_app.py"
 QT_APP = GTK3_APP.with_name("qt_app.py")
@@ -111,6 +112,13 @@ def start_qt(stack: DesktopStack, folder: Path, *arguments: str) -> Program:
     log = folder / "qt.log"
     log.touch()
     return Program(stack.launch([sys.executable, str(QT_APP), "--log", str(log), *arguments]), log)
+
+
+def start_gtk4(stack: DesktopStack, folder: Path) -> Program:
+    """Start our GTK 4 program."""
+    log = folder / "gtk4.log"
+    log.touch()
+    return Program(stack.launch([SYSTEM_PYTHON, str(GTK3_APP.with_name("gtk4_app.py")), str(log)]), log)
 
 
 async def windowed(backend: Backend, program: Program) -> Program:

@@ -30,6 +30,7 @@ __all__ = ["MAX_VALUE_CHARACTERS", "Details", "node_of", "press_action_index", "
 
 MAX_VALUE_CHARACTERS = 20_000
 """Of one text element; a whole book in an editor must not fill the tree."""
+EMBEDDED = "\ufffc"  # stands for an object inside the text, which has a node of its own
 ON_SCREEN_COORDINATES = 0  # ATSPI_COORD_TYPE_SCREEN
 TEXT_ENTRY_ROLES = frozenset({Role.ENTRY, Role.TEXT, Role.PASSWORD_TEXT, Role.TERMINAL})
 NOT_A_PRESS = frozenset(
@@ -84,7 +85,7 @@ async def read_details(
     answers = await bus.ask_all((call for _, _, call in follow_ups), deadline=deadline)
     for (details, what, _), answer in zip(follow_ups, answers, strict=True):
         if what == "text":
-            details.value = answer if isinstance(answer, str) else None
+            details.value = answer.replace(EMBEDDED, "") if isinstance(answer, str) else None
         else:
             details.placeholder = _placeholder(answer)
     return found

@@ -218,10 +218,13 @@ def _client_above(display: Any, window_id: int) -> int | None:
 
 
 def _app_id(display: Any, window: Any, wm_class: tuple[str, str] | None, pids: list[int]) -> str:
-    """Name the application: its own id, its desktop file, its window class, its program; the first that is known."""
-    for name in ("_GTK_APPLICATION_ID", "_KDE_NET_WM_DESKTOP_FILE"):
-        if own := property_text(display, window, name):
-            return own
+    """Name the application: its own id or desktop file, else its window class, else its program; the first that is known."""
+    # A dialog may have no id of its own: it belongs to the window it was opened from.
+    owners = property_values(display, window, "WM_TRANSIENT_FOR")
+    for each in (window, *(display.create_resource_object("window", owner) for owner in owners if owner)):
+        for name in ("_GTK_APPLICATION_ID", "_KDE_NET_WM_DESKTOP_FILE"):
+            if own := property_text(display, each, name):
+                return own
     if wm_class and wm_class[1]:
         return wm_class[1]
     if pids:
