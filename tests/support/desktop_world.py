@@ -164,8 +164,15 @@ def nodes(node: Node | None) -> Iterator[Node]:
 
 
 async def find(backend: Backend, title: str, index: int = 0) -> Node:
-    """Find an element by its title."""
-    return [node for node in nodes((await look(backend)).root) if node.title == title][index]
+    """Wait for an element with this title, and give it."""
+    found: list[Node] = []
+
+    async def is_there() -> bool:
+        found[:] = [node for node in nodes((await look(backend)).root) if node.title == title]
+        return len(found) > index
+
+    await soon(is_there)
+    return found[index]
 
 
 async def modal(backend: Backend) -> Modal:

@@ -5,7 +5,6 @@ import io
 import time
 from pathlib import Path
 
-import pytest
 from desktop_stack import DesktopStack
 from desktop_world import Program, Reins, find, look, nodes, soon, start_gtk3, windowed
 from PIL import Image
@@ -68,25 +67,20 @@ async def test_details_are_read_only_of_those_for_which_they_are_wanted(backend:
     assert {node.title for node in chosen if node.frame is not None} == {"Increment"}
 
 
-@pytest.mark.parametrize(
-    ("limits", "reason", "cut"),
-    [
+async def test_a_tree_that_meets_a_limit_says_so(backend: Backend, program: Program) -> None:
+    for limits, reason, cut in (
         (TreeLimits(max_nodes=10), StopReason.NODES, Cut.NODES),
         (TreeLimits(max_depth=2), StopReason.DEPTH, Cut.DEPTH),
         (TreeLimits(max_children=3), StopReason.CHILDREN, Cut.CHILDREN),
         (TreeLimits(timeout_s=0.0), StopReason.TIMEOUT, Cut.TIMEOUT),
-    ],
-)
-async def test_a_tree_that_meets_a_limit_says_so(
-    backend: Backend, program: Program, limits: TreeLimits, reason: StopReason, cut: Cut
-) -> None:
-    snapshot = await look(backend, limits=limits)
-    assert snapshot.traversal is not None
-    assert (snapshot.traversal.stop_reason, snapshot.traversal.truncated) == (reason, True)
-    found = list(nodes(snapshot.root))
-    assert cut in {node.cut for node in found}
-    assert len(found) <= limits.max_nodes
-    assert snapshot.traversal.depth <= limits.max_depth
+    ):
+        snapshot = await look(backend, limits=limits)
+        assert snapshot.traversal is not None
+        assert (snapshot.traversal.stop_reason, snapshot.traversal.truncated) == (reason, True)
+        found = list(nodes(snapshot.root))
+        assert cut in {node.cut for node in found}
+        assert len(found) <= limits.max_nodes
+        assert snapshot.traversal.depth <= limits.max_depth
 
 
 async def test_rows_that_a_list_manages_itself_are_walked(

@@ -32,29 +32,36 @@ def same_keyboard(stack: DesktopStack) -> Iterator[None]:
     assert held_keys(stack) == []
 
 
-@pytest.mark.parametrize(
-    "text", [ASCII, ACCENTS, CJK, EMOJI, MIXED, LONG], ids=["ascii", "accents", "cjk", "emoji", "mixed", "long"]
-)
-@pytest.mark.usefixtures("same_keyboard")
-class TestExactText:
-    """Every way of putting text somewhere, with every kind of text."""
+TEXTS = (ASCII, ACCENTS, CJK, EMOJI, MIXED, LONG)
 
-    async def test_text_is_set_directly_where_that_works(self, backend: Backend, program: Program, text: str) -> None:
-        outcome = await backend.perform(TypeText(text=text, target=await find(backend, "name entry")), Reins())
+
+@pytest.mark.usefixtures("same_keyboard")
+async def test_text_is_set_directly_where_that_works(backend: Backend, program: Program) -> None:
+    for text in TEXTS:
+        target = await find(backend, "name entry")
+        outcome = await backend.perform(TypeText(text=text, target=target, clear_before=True), Reins())
         assert program.last("entry")["text"] == text
         assert (outcome.effect, outcome.method) == (Effect.CONFIRMED, "editable-text")
 
-    async def test_text_is_typed_where_it_cannot_be_set(self, backend: Backend, program: Program, text: str) -> None:
-        # A password field that holds something is never replaced without being asked: its text is typed after it.
+
+@pytest.mark.usefixtures("same_keyboard")
+async def test_text_is_typed_exactly_where_it_cannot_be_set(backend: Backend, program: Program) -> None:
+    # What a password field holds is not known, so it is never set: its text is typed after it.
+    typed = ""
+    for text in TEXTS:
         outcome = await backend.perform(TypeText(text=text, target=await find(backend, "password entry")), Reins())
-        assert program.last("secret")["text"] == text
+        typed += text
+        assert program.last("secret")["text"] == typed
         assert (outcome.effect, outcome.method) == (Effect.CONFIRMED, "keys")
 
-    async def test_text_is_typed_blind_into_what_draws_itself(
-        self, backend: Backend, program: Program, text: str
-    ) -> None:
+
+@pytest.mark.usefixtures("same_keyboard")
+async def test_text_is_typed_exactly_and_blindly_into_what_draws_itself(backend: Backend, program: Program) -> None:
+    typed = ""
+    for text in (MIXED, CJK, EMOJI):
         outcome = await backend.perform(TypeText(text=text, target=await find(backend, "key pad")), Reins())
-        await soon(lambda: program.typed() == text)
+        typed += text
+        await soon(lambda typed=typed: program.typed() == typed)
         assert (outcome.effect, outcome.method) == (Effect.UNVERIFIED, "keys")
 
 
@@ -105,14 +112,14 @@ async def test_a_password_field_is_written_but_never_read(backend: Backend, prog
     assert "●" not in repr(await look(backend, hidden=True))  # not even the bullets, which tell the length of a paste
 
 
-@pytest.mark.parametrize("title", ["Increment", "count: 0", "Check me"])
-async def test_what_takes_no_text_is_refused(backend: Backend, program: Program, title: str) -> None:
-    reins = Reins()
-    with pytest.raises(Refused) as refused:
-        await backend.perform(TypeText(text=" ", target=await find(backend, title)), reins)
-    assert refused.value.reason is Refusal.NOT_EDITABLE
-    assert not reins.committed
-    assert not program.events("click")
+async def test_what_takes_no_text_is_refused(backend: Backend, program: Program) -> None:
+    for title in ("Increment", "count: 0", "Check me"):
+        reins = Reins()
+        with pytest.raises(Refused) as refused:
+            await backend.perform(TypeText(text=" ", target=await find(backend, title)), reins)
+        assert refused.value.reason is Refusal.NOT_EDITABLE
+        assert not reins.committed
+    assert [event["event"] for event in program.events()] == ["ready"]
 
 
 @pytest.mark.usefixtures("same_keyboard")
