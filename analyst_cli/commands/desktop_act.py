@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from analyst_cli.commands.desktop_calls import (
     selector_of,
     shown,
     target_of,
+    text_of,
 )
 
 __all__ = ["abort", "abort_demo", "click", "dismiss_modal", "hotkey", "issue_confirm", "rpc", "session", "type_text"]
@@ -84,7 +84,7 @@ def type_text(
     text: str = typer.Argument("", help="What to type; others can see it in the process list, so prefer --text-stdin."),
     *,
     text_stdin: bool = typer.Option(False, "--text-stdin", help="Read the text from standard input."),
-    text_file: Path | None = typer.Option(None, "--text-file", help="Read the text from a file.", dir_okay=False),
+    text_file: Path | None = typer.Option(None, "--text-file", help="Read the text from a file."),
     by_role: str = BY_ROLE,
     title_contains: str = TITLE,
     by_path: str = BY_PATH,
@@ -104,10 +104,8 @@ def type_text(
 
     Example: echo -n hello | analyst desktop type-text WS --text-stdin --by-role AXTextField --ask
     """
-    if text_stdin:
-        text = sys.stdin.read()
-    elif text_file is not None:
-        text = text_file.read_text()
+    if text_stdin or text_file is not None:
+        text = text_of(text_file)
     selector = selector_of(by_role, title_contains, "", by_path)
     options = {"clearBefore": clear_before, "allowNewlines": allow_newlines, "allowSecure": allow_secure}
     params: dict[str, Any] = {"text": text, "options": options, **route_of(app)}

@@ -46,6 +46,7 @@ __all__ = [
     "show_reply",
     "shown",
     "target_of",
+    "text_of",
 ]
 
 
@@ -180,10 +181,7 @@ def params_of(text: str, file: str) -> dict[str, Any]:
     if bool(text) == bool(file):
         raise BadUse("give the params with either --params-json or --params-file")
     if file:
-        try:
-            text = sys.stdin.read() if file == "-" else Path(file).read_text()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise BadUse(f"{file} cannot be read as text") from exc
+        text = text_of(None if file == "-" else Path(file))
     try:
         params = json.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -191,6 +189,14 @@ def params_of(text: str, file: str) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise BadUse("the params must be a JSON object")
     return params
+
+
+def text_of(file: Path | None) -> str:
+    """Return the text of a file, or of standard input (None)."""
+    try:
+        return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadUse(f"{file or 'standard input'} cannot be read as UTF-8 text") from exc
 
 
 def selector_of(by_role: str, title_contains: str, value_contains: str, by_path: str) -> dict[str, Any]:

@@ -136,7 +136,9 @@ class Host:
         async with AsyncExitStack() as stack:
             try:
                 if method.lane is not LaneName.NONE:
-                    lane = self.lanes.ui if method.lane is LaneName.UI else self.lanes.reads
+                    lane = {LaneName.UI: self.lanes.ui, LaneName.WAITS: self.lanes.waits}.get(
+                        method.lane, self.lanes.reads
+                    )
                     await stack.enter_async_context(lane.admit())
                 if method.evidence:
                     await begin_recording(call)

@@ -119,6 +119,7 @@ class Serving:
             host.book.void()  # what was approved under another policy is asked again (R-CF-6)
         host.settings, host.settings_warnings, host.settings_problem = fresh.settings, fresh.warnings, None
         host.file_rules, host.policy_problem = self._options.allowed or fresh.rules, None
+        host.lanes.change(reads=host.settings.limits.reads, queue=host.settings.limits.queue)
         self._read_preferences()
         host.audit.write("config.loaded", changed=changes.members, policyChanged=policy_changed)
         host.pulse()

@@ -252,10 +252,28 @@ async def test_actions_never_overlap(tmp_path: Path) -> None:
 
 
 async def test_a_full_queue_is_told(tmp_path: Path) -> None:
-    async with desktop_world(tmp_path, settings={"limits.queue": 2, "limits.reads": 1}) as world:
-        tasks = [waiting(world, f"w{n}", timeoutMs=300) for n in range(8)]
-        codes = [(await task)["error"]["details"].get("reason") for task in tasks]
-        assert codes.count("queue_full") == 5
+    slow = {**REPORT, "delays": {"look": 0.05}}
+    async with desktop_world(tmp_path, slow, settings={"limits.queue": 2, "limits.reads": 1}) as world:
+        replies = await asyncio.gather(*(world.call("find") for _ in range(8)))
+        refused = [reply["error"] for reply in replies if "error" in reply]
+        assert [(error["details"]["reason"], error["retryable"]) for error in refused] == [("queue_full", True)] * 5
+
+
+async def test_waits_that_sleep_keep_nobody_from_reading(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, settings={"limits.queue": 1, "limits.reads": 1}) as world:
+        tasks = [waiting(world, f"w{n}", timeoutMs=2_000) for n in range(12)]
+        await world.until(lambda: len(world.executions()) == 12)
+        assert "result" in await world.call("find")
+        world.desktop.apply([Change(set="state", title="never there")])
+        assert all("result" in reply for reply in await asyncio.gather(*tasks))
+
+
+async def test_aborting_twice_is_one_abort(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, SLOW) as world:
+        task = await typing(world)
+        first, second = await asyncio.gather(*(world.call("abort", targetRequestId="t") for _ in range(2)))
+        assert first["result"] == second["result"]
+        assert (await task)["error"]["code"] == "DESKTOP_ABORTED"
 
 
 async def test_clients_that_come_and_go_leave_nothing(world: World) -> None:

@@ -27,7 +27,7 @@ from analyst_cli.desktop.params import (
 )
 from analyst_cli.desktop.redaction import redacted_params
 from analyst_cli.desktop.reins import StopCause
-from analyst_cli.desktop.selector import fingerprint, resolve
+from analyst_cli.desktop.selector import detail_for, fingerprint, resolve
 
 __all__ = ["abort", "confirm_await", "confirm_issue"]
 
@@ -154,7 +154,7 @@ def _in(call: Call[Any], seconds: float) -> str:
 
 async def _shown(call: Call[IssueParams], intents: list[Intent], records: list[Params]) -> list[dict[str, Any]]:
     """Collect what a person needs to decide: what is frontmost now, and what each action would hit."""
-    snapshot = await _preview(call)
+    snapshot = await _preview(call, records)
     app, title = (snapshot.app, snapshot.window_title) if snapshot else (None, None)
     shown = []
     for intent, record in zip(intents, records, strict=True):
@@ -173,11 +173,14 @@ async def _shown(call: Call[IssueParams], intents: list[Intent], records: list[P
     return shown
 
 
-async def _preview(call: Call[Any]) -> Snapshot | None:
+async def _preview(call: Call[Any], records: list[Params]) -> Snapshot | None:
+    targets = [target for record in records if isinstance(target := getattr(record, "target", UNSET), Target)]
+    needed = [detail_for(target.selector) for target in targets if target.selector is not UNSET]
     limits = TreeLimits(timeout_s=PREVIEW_S)
+    request = TreeRequest(tree=bool(needed), limits=limits, detail=lambda node: any(each(node) for each in needed))
     try:
         async with asyncio.timeout(PREVIEW_S * 2):
-            return await call.look(TreeRequest(limits=limits))
+            return await call.look(request)
     except (BackendError, TimeoutError):
         return None  # a person may still decide by what was asked
 

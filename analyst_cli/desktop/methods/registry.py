@@ -20,6 +20,7 @@ class LaneName(StrEnum):
     NONE = "none"
     READS = "reads"
     UI = "ui"
+    WAITS = "waits"
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ METHODS: dict[str, Method] = {
     "desktop.find": Method(run=look.find),
     "desktop.highlight": Method(run=look.highlight, capability=Capability.OVERLAY),
     "desktop.listModals": Method(run=modals.list_modals),
-    "desktop.waitUntil": Method(run=wait.wait_until),
+    "desktop.waitUntil": Method(run=wait.wait_until, lane=LaneName.WAITS),
     "desktop.click": Method(run=act.click, lane=LaneName.UI, confirmed=True, capability=Capability.PRESS),
     "desktop.typeText": Method(run=act.type_text, lane=LaneName.UI, confirmed=True, capability=Capability.TYPE),
     "desktop.hotkey": Method(run=act.hotkey, lane=LaneName.UI, confirmed=True, capability=Capability.KEYS),

@@ -219,11 +219,14 @@ class HostScreenApp(App[None]):
         roots = status["roots"] if status else []
         workspace = status["menubar"]["workspacePath"] if status else ""
         folder = Path(workspace or (roots[0] if roots else Path.home() / "analyst-workspaces"))
+        latest = (
+            next((each["evidenceDir"] for each in status["recent"] if each["evidenceDir"]), None) if status else None
+        )
         if status and status["menubar"]["openEvidence"]["mode"] == "choose":
             self._open(folder / "artifacts" / "desktop")
             return
         try:
-            self._open(await asyncio.to_thread(latest_execution, folder))
+            self._open(Path(latest) if latest else await asyncio.to_thread(latest_execution, folder))
         except AnalystError as exc:
             self.notify(str(exc), severity="warning", markup=False)
 
