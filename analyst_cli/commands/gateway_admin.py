@@ -4,7 +4,7 @@ These commands write the data folder's `accounts.db`; a running gateway notices 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from analyst_cli.errors import LocalProblem, NotFound, SettingsProblem, UsagePro
 
 if TYPE_CHECKING:
     from analyst_server.config import Settings
+    from analyst_server.portal.accounts import DeviceRecord, UserRecord
     from analyst_server.portal.database import Database
 
 __all__ = ["add_commands", "open_accounts_file", "rfc3339"]
@@ -94,29 +95,7 @@ def users(
         if disable or enable or connect[0]:
             return
         found = accounts.users()
-    if json:
-        for each in found:
-            output.json_line(
-                {
-                    "user": each.name,
-                    "email": each.email,
-                    "devices": each.devices,
-                    "created_at": rfc3339(each.created_at),
-                    "disabled_at": rfc3339(each.disabled_at),
-                }
-            )
-        return
-    rows = [
-        (
-            each.name,
-            each.email,
-            str(each.devices),
-            rfc3339(each.created_at) or "",
-            "shut out" if each.disabled_at else "",
-        )
-        for each in found
-    ]
-    output.table(("USER", "EMAIL", "DEVICES", "SINCE", "STATE"), rows)
+    _print_users(found, as_json=json)
 
 
 def devices(
@@ -134,31 +113,7 @@ def devices(
 
     with _accounts_file(config, data) as (database, _):
         found = Accounts(database).devices(user or None, with_revoked=True)
-    if json:
-        for each in found:
-            output.json_line(
-                {
-                    "device": each.id,
-                    "user": each.user,
-                    "name": each.name,
-                    "linked_at": rfc3339(each.linked_at),
-                    "last_seen": rfc3339(each.last_seen_at),
-                    "revoked_at": rfc3339(each.revoked_at),
-                }
-            )
-        return
-    rows = [
-        (
-            each.id,
-            each.user,
-            each.name,
-            rfc3339(each.linked_at) or "",
-            rfc3339(each.last_seen_at) or "",
-            "revoked" if each.revoked_at else "",
-        )
-        for each in found
-    ]
-    output.table(("DEVICE", "USER", "NAME", "LINKED", "LAST SEEN", "STATE"), rows)
+    _print_devices(found, as_json=json)
 
 
 def revoke(
@@ -279,6 +234,30 @@ def open_accounts_file(folder: Path) -> "Iterator[Database]":
 def rfc3339(moment: float | None) -> str | None:
     """Return a Unix time in seconds as RFC 3339; None for None."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _print_users(users: "Sequence[UserRecord]", *, as_json: bool) -> None:
+    rows = []
+    for each in users:
+        since, shut_out = rfc3339(each.created_at), rfc3339(each.disabled_at)
+        if as_json:
+            facts = {"user": each.name, "email": each.email, "devices": each.devices}
+            output.json_line({**facts, "created_at": since, "disabled_at": shut_out})
+        rows.append((each.name, each.email, str(each.devices), since or "", "shut out" if shut_out else ""))
+    if not as_json:
+        output.table(("USER", "EMAIL", "DEVICES", "SINCE", "STATE"), rows)
+
+
+def _print_devices(devices: "Sequence[DeviceRecord]", *, as_json: bool) -> None:
+    rows = []
+    for each in devices:
+        linked, seen, revoked = (rfc3339(moment) for moment in (each.linked_at, each.last_seen_at, each.revoked_at))
+        if as_json:
+            facts = {"device": each.id, "user": each.user, "name": each.name}
+            output.json_line({**facts, "linked_at": linked, "last_seen": seen, "revoked_at": revoked})
+        rows.append((each.id, each.user, each.name, linked or "", seen or "", "revoked" if revoked else ""))
+    if not as_json:
+        output.table(("DEVICE", "USER", "NAME", "LINKED", "LAST SEEN", "STATE"), rows)
 
 
 @contextmanager

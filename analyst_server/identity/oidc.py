@@ -7,15 +7,15 @@ Sources: OpenID Connect Core 1.0 (sections 3.1.2 and 3.1.3), Discovery 1.0, RFC 
 import base64
 import hmac
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import jwt
 import msgspec
 
 from analyst_server.errors import TokenRefused
 from analyst_server.identity.grants import challenge_of, new_secret_text, username_problem
+from analyst_server.identity.id_token import Expected, key_id, usable_keys, verified_claims
 
 __all__ = [
     "Attempt",
@@ -32,20 +32,6 @@ __all__ = [
 ]
 
 GOOGLE_ISSUER = "https://accounts.google.com"
-ALGORITHMS = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-)  # asymmetric alone: S1
-CLOCK_SKEW_S = 60.0
-MAX_ID_TOKEN_CHARS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +161,11 @@ def exchange(
     _check_return(provider, attempt, came)
     tokens = _json((yield _code_request(provider, client, attempt, came["code"])), "token endpoint")
     id_token = tokens.get("id_token")
-    if not isinstance(id_token, str) or len(id_token) > MAX_ID_TOKEN_CHARS:
-        raise TokenRefused("the provider gave no ID token")
-    kid = _key_id(id_token)
+    kid = key_id(id_token)
     if kid not in provider.keys:
-        provider = _with_keys(provider, _json((yield Fetch(provider.jwks_uri)), "key set"))
-    claims = _verified(id_token, provider, client, attempt, kid, now=now)
+        provider = replace(provider, keys=usable_keys(_json((yield Fetch(provider.jwks_uri)), "key set")))
+    expected = Expected(provider.issuer, client.client_id, attempt.nonce)
+    claims: Mapping[str, Any] = verified_claims(str(id_token), provider.keys.get(kid), expected, now=now)
     if "email" not in claims and provider.userinfo_endpoint and isinstance(tokens.get("access_token"), str):
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         more = _json((yield Fetch(provider.userinfo_endpoint, headers=headers)), "userinfo endpoint")
@@ -217,79 +202,6 @@ def _code_request(provider: Provider, client: OidcClient, attempt: Attempt, code
     if client.client_secret:
         form["client_secret"] = client.client_secret
     return Fetch(provider.token_endpoint, form)
-
-
-def _key_id(id_token: str) -> str:
-    """Return which key the token names; nothing else of an unverified token is looked at (S2)."""
-    try:
-        header = jwt.get_unverified_header(id_token)
-    except jwt.PyJWTError as exc:
-        raise TokenRefused("the provider's ID token cannot be read") from exc
-    if header.get("alg") not in ALGORITHMS:
-        raise TokenRefused(f"the provider's ID token is signed with {str(header.get('alg'))[:20]!r}")
-    return str(header.get("kid", ""))
-
-
-def _with_keys(provider: Provider, key_set: Mapping[str, Any]) -> Provider:
-    listed = key_set.get("keys")
-    usable = [
-        key
-        for key in (listed if isinstance(listed, list) else [])
-        if isinstance(key, dict) and key.get("kty") in {"RSA", "EC", "OKP"} and key.get("use", "sig") == "sig"
-    ]
-    keys = {str(key.get("kid", "")): key for key in usable}
-    names = (
-        "issuer",
-        "authorization_endpoint",
-        "token_endpoint",
-        "jwks_uri",
-        "userinfo_endpoint",
-        "sends_iss",
-        "takes_basic",
-    )
-    return Provider(**{name: getattr(provider, name) for name in names}, keys=keys)
-
-
-def _verified(
-    id_token: str, provider: Provider, client: OidcClient, attempt: Attempt, kid: str, *, now: float
-) -> Mapping[str, Any]:
-    data = provider.keys.get(kid)
-    if data is None:
-        raise TokenRefused("the provider's ID token is signed with an unknown key")
-    try:
-        key = jwt.PyJWK(dict(data), algorithm=data.get("alg") or jwt.get_unverified_header(id_token)["alg"])
-        # Times are checked below, against the caller's clock.
-        unchecked: Any = {
-            "verify_exp": False,
-            "verify_iat": False,
-            "verify_nbf": False,
-            "require": ["exp", "iat", "sub"],
-        }
-        claims: dict[str, Any] = jwt.decode(
-            id_token,
-            key,
-            algorithms=[key.algorithm_name],
-            audience=client.client_id,
-            issuer=provider.issuer,
-            options=unchecked,
-        )
-    except (jwt.PyJWTError, ValueError, TypeError) as exc:
-        raise TokenRefused("the provider's ID token is not valid") from exc
-    _check_times(claims, now=now)
-    if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != client.client_id:
-        raise TokenRefused("the provider's ID token was made for another program")
-    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
-        raise TokenRefused("the provider's ID token belongs to another sign-in")
-    return claims
-
-
-def _check_times(claims: Mapping[str, Any], *, now: float) -> None:
-    times = [claims["exp"], claims["iat"], claims.get("nbf", 0)]
-    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in times):
-        raise TokenRefused("the provider's ID token has times that cannot be read")
-    expires_at, issued_at, not_before = times
-    if now > expires_at + CLOCK_SKEW_S or max(issued_at, not_before) > now + CLOCK_SKEW_S:
-        raise TokenRefused("the provider's ID token is not valid now", "check the clocks of both machines")
 
 
 def _identity(claims: Mapping[str, Any], client: OidcClient) -> VerifiedIdentity:

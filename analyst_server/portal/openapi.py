@@ -60,14 +60,11 @@ def document(origin: str) -> dict[str, Any]:
             },
             "schemas": {"Error": _ERROR, "IssuedToken": _ISSUED, "Notification": _NOTIFICATION},
         },
-        "paths": _paths(),
+        "paths": {**_sign_in_calls(), **_device_calls(), **_publisher_calls(), **_browser_calls()},
     }
 
 
-def _paths() -> dict[str, Any]:
-    script = _object({"name": _TEXT, "stem": _TEXT, "last_run": {"type": ["string", "null"]}})
-    device = _object({"device": _TEXT, "name": _TEXT, "linked_at": _TEXT, "last_seen": _TEXT})
-    done = _object({"ok": {"const": True}, "message": _TEXT})
+def _sign_in_calls() -> dict[str, Any]:
     return {
         "/.well-known/analyst.json": {
             "get": _call(
@@ -100,6 +97,13 @@ def _paths() -> dict[str, Any]:
                 errors=(400, 413, 429, 503),
             )
         },
+    }
+
+
+def _device_calls() -> dict[str, Any]:
+    script = _object({"name": _TEXT, "stem": _TEXT, "last_run": {"type": ["string", "null"]}})
+    device = _object({"device": _TEXT, "name": _TEXT, "linked_at": _TEXT, "last_seen": _TEXT})
+    return {
         "/api/desktop/refresh": {
             "post": _call("Exchange a token, valid or expired less than 7 days ago", _ref("IssuedToken"), who="device")
         },
@@ -122,6 +126,11 @@ def _paths() -> dict[str, Any]:
                 "parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}],
             }
         },
+    }
+
+
+def _publisher_calls() -> dict[str, Any]:
+    return {
         "/api/dispatch": {
             "post": _call(
                 "Publish a notification from afar",
@@ -139,6 +148,12 @@ def _paths() -> dict[str, Any]:
                 errors=(400, 403, 409, 413, 503),
             )
         },
+    }
+
+
+def _browser_calls() -> dict[str, Any]:
+    done = _object({"ok": {"const": True}, "message": _TEXT})
+    return {
         "/api/desktop/authorize": {
             "post": _call(
                 "Authorize a device in the signed-in browser",
