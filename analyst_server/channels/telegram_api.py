@@ -57,6 +57,7 @@ class BotApi:
     session: aiohttp.ClientSession
     token: str
     url: str = API_URL
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
 
     async def get_me(self) -> str:
         """Return the bot's user name."""
@@ -103,9 +104,9 @@ class BotApi:
         await self._call("editMessageReplyMarkup", {"chat_id": chat, "message_id": message, "reply_markup": keyboard})
 
     async def _call(
-        self, method: str, content: dict[str, Any] | aiohttp.FormData, *, timeout_s: float = ANSWER_TIMEOUT_S
+        self, method: str, content: dict[str, Any] | aiohttp.FormData, *, timeout_s: float | None = None
     ) -> Any:
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=timeout_s or self.answer_timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         body = {"data": content} if isinstance(content, aiohttp.FormData) else {"json": content}
         try:
             async with self.session.post(f"{self.url}/bot{self.token}/{method}", timeout=timeout, **body) as response:

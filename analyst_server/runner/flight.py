@@ -119,7 +119,9 @@ class Flight:
                 image.unlink(missing_ok=True)
                 continue
             minutes = round((self.now() - alert.since) / 60)
-            self.history.waited(alert, outcome=_outcome(sent), reason=f"sent {minutes} min late: the gateway was away")
+            reason = f"sent {minutes} min late: the gateway was away"
+            until = self.now() + alert.cooldown_s
+            self.history.waited(alert, outcome=_outcome(sent), reason=reason, cooldown_until=until)
             self._start_cooldown(alert.stem)
             image.unlink(missing_ok=True)
             went += 1
@@ -164,7 +166,7 @@ class Flight:
         try:
             sent, warnings = _dispatch_somehow(self.settings, notification)
         except GatewayAway as exc:
-            self._keep(record, notification)
+            self._keep(record, notification, cooldown_s)
             return replace(record, outcome=Outcome.WAITING, reason=f"{exc.problem}; it is kept and tried again")
         except RequestRefused as exc:
             return replace(record, outcome=Outcome.REFUSED, reason=str(exc))
@@ -174,7 +176,7 @@ class Flight:
         self.history.take_held_back(record.stem, reset=True)
         return replace(record, outcome=_outcome(sent), notification_id=sent.id, warnings=record.warnings + warnings)
 
-    def _keep(self, record: RunRecord, notification: dict[str, Any]) -> None:
+    def _keep(self, record: RunRecord, notification: dict[str, Any], cooldown_s: float) -> None:
         """Keep an alert, and its chart, until the gateway is back."""
         kept = self.settings.waiting_image(record.stem)
         kept.unlink(missing_ok=True)
@@ -183,7 +185,7 @@ class Flight:
             with suppress(OSError):
                 shutil.copyfile(image, kept)
             notification = notification | {"image_path": str(kept)}
-        self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification))
+        self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification, cooldown_s))
 
     def _status_changed(self, record: RunRecord) -> bool:
         """Tell whether the alert says firing after resolved or the other way round: no cooldown may hold that back."""

@@ -32,7 +32,8 @@ _MIGRATIONS = (
     CREATE TABLE scripts (
         stem TEXT PRIMARY KEY, considered_until REAL, failing_since REAL, told_failing_at REAL, last_told_at REAL,
         told_overdue_for REAL, held_back INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE waiting (stem TEXT PRIMARY KEY, run_id TEXT NOT NULL, since REAL NOT NULL, notification TEXT NOT NULL);
+    CREATE TABLE waiting (stem TEXT PRIMARY KEY, run_id TEXT NOT NULL, since REAL NOT NULL, notification TEXT NOT NULL,
+        cooldown_s REAL NOT NULL);
     CREATE TABLE beats (name TEXT PRIMARY KEY, at REAL NOT NULL);
     """,
 )
@@ -51,6 +52,7 @@ class WaitingAlert:
     run_id: str
     since: float
     notification: dict[str, Any]
+    cooldown_s: float  # begins when the gateway has it
 
 
 class History:
@@ -168,23 +170,29 @@ class History:
         """Keep an alert until the gateway is back, in the place of an older one of the same script."""
         with self._transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)",
-                (alert.stem, alert.run_id, alert.since, json.dumps(alert.notification)),
+                "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)",
+                (alert.stem, alert.run_id, alert.since, json.dumps(alert.notification), alert.cooldown_s),
             )
 
     def waiting(self) -> list[WaitingAlert]:
         """Return what waits for the gateway, oldest first."""
         with self._transaction() as db:
-            rows = db.execute("SELECT stem, run_id, since, notification FROM waiting ORDER BY since").fetchall()
+            rows = db.execute(
+                "SELECT stem, run_id, since, notification, cooldown_s FROM waiting ORDER BY since"
+            ).fetchall()
         return [
-            WaitingAlert(stem, run_id, since, json.loads(notification)) for stem, run_id, since, notification in rows
+            WaitingAlert(stem, run_id, since, json.loads(notification), cooldown_s)
+            for stem, run_id, since, notification, cooldown_s in rows
         ]
 
-    def waited(self, alert: WaitingAlert, *, outcome: Outcome, reason: str) -> None:
+    def waited(
+        self, alert: WaitingAlert, *, outcome: Outcome, reason: str, cooldown_until: float | None = None
+    ) -> None:
         """Say what became of an alert that waited; a newer one that took its place stays."""
         with self._transaction() as db:
             db.execute("DELETE FROM waiting WHERE stem = ? AND run_id = ?", (alert.stem, alert.run_id))
-            db.execute("UPDATE runs SET outcome = ?, reason = ? WHERE id = ?", (outcome, reason, alert.run_id))
+            db.execute("UPDATE runs SET outcome = ?, reason = ?, cooldown_until = ?, notification_id = ? WHERE id = ?",
+                       (outcome, reason, cooldown_until, str(alert.notification.get("id", "")), alert.run_id))  # fmt: skip
 
     def beat(self, name: str, *, now: float) -> None:
         """Leave a sign of life of the runner."""

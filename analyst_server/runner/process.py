@@ -95,8 +95,9 @@ class _Watch:
             self._selector.register(stream, selectors.EVENT_READ, name)
         self._pid_fd: int | None = None
         if sys.platform == "linux":
-            self._pid_fd = os.pidfd_open(process.pid)
-            self._selector.register(self._pid_fd, selectors.EVENT_READ, "end")
+            with suppress(OSError):  # kernels before 5.3, and sandboxes that do not let us
+                self._pid_fd = os.pidfd_open(process.pid)
+                self._selector.register(self._pid_fd, selectors.EVENT_READ, "end")
         if stop_fd is not None:
             self._selector.register(stop_fd, selectors.EVENT_READ, "stop")
 

@@ -224,6 +224,7 @@ def test_an_alert_waits_for_a_gateway_that_is_away_and_the_cooldown_with_it(benc
     assert bench.settings.cooldown_file("chart").exists()
     (kept,) = bench.history.runs("chart")
     assert (kept.outcome, kept.reason) == (Outcome.SENT, "sent 10 min late: the gateway was away")
+    assert kept.cooldown_until == bench.clock[0] + 3600
     assert bench.flight.flush_waiting() == 0
 
 
