@@ -117,7 +117,7 @@ def discover(issuer: str) -> Generator[Fetch, Fetched, Provider]:
     answer = yield Fetch(issuer.rstrip("/") + "/.well-known/openid-configuration")
     facts = _json(answer, "discovery")
     if facts.get("issuer") != issuer:
-        raise TokenRefused(f"{issuer} says that it is {str(facts.get('issuer'))[:100]!r}", "correct oidc.issuer")
+        raise TokenRefused(f"{issuer} says that it is {str(facts.get('issuer'))[:100]!r}", "correct portal.oidc_issuer")
     endpoints = {name: facts.get(name, "") for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
     for name, url in endpoints.items():
         if not _is_as_safe(url, issuer):

@@ -123,6 +123,10 @@ async def _fetched(session: aiohttp.ClientSession, fetch: Fetch) -> Fetched:
         async with session.request(
             method, fetch.url, data=fetch.form, headers=fetch.headers, allow_redirects=False
         ) as answer:
+            if answer.status >= 500:
+                raise ProviderUnavailable(
+                    f"the sign-in provider has a problem (status {answer.status})", "try again in a minute"
+                )
             body = b""
             async for chunk in answer.content.iter_chunked(1 << 16):
                 body += chunk

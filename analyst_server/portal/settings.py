@@ -94,13 +94,13 @@ def _check_public_url(url: str) -> None:
 def _check_oidc(oidc: OidcClient) -> None:
     parts = urlsplit(oidc.issuer)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(parts.hostname or "")):
-        raise ConfigProblem(f"oidc.issuer {oidc.issuer!r} is not an https URL")
+        raise ConfigProblem(f"portal.oidc_issuer {oidc.issuer!r} is not an https URL")
     if not oidc.client_id:
-        raise ConfigProblem("oidc.client_id is empty", "register the portal at the provider and set it")
+        raise ConfigProblem("portal.oidc_client_id is empty", "register the portal at the provider and set it")
     if not oidc.allowed_domains and not oidc.username_claim:
         raise ConfigProblem(
-            "oidc.allowed_domains is empty, so two people of two domains could have one name",
-            "name the domains whose addresses may sign in, or a claim with oidc.username_claim",
+            "portal.oidc_allowed_domains is empty, so two people of two domains could have one name",
+            "name the domains whose addresses may sign in, or a claim with portal.oidc_username_claim",
         )
 
 

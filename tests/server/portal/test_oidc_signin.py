@@ -9,6 +9,8 @@ from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from analyst_server.identity.oidc import OidcClient
@@ -127,6 +129,33 @@ async def test_a_provider_that_is_down_is_told_in_one_sentence(tmp_path: Path) -
     ):
         assert page.status == 502
         assert "does not answer" in await page.text()
+
+
+async def test_a_provider_with_a_problem_of_its_own_is_not_the_persons_fault(tmp_path: Path) -> None:
+    async def broken(_: web.Request) -> web.Response:
+        return web.Response(status=503, text="<h1>maintenance</h1>")
+
+    async def endless(_: web.Request) -> web.Response:
+        return web.Response(body=b" " * (513 << 10))
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/other/.well-known/openid-configuration")
+
+    for answer_it, status, words in (
+        (broken, 502, "status 503"),
+        (endless, 502, "512 KiB"),
+        (elsewhere, 401, "status 302"),
+    ):
+        provider = web.Application()
+        provider.add_routes([web.get("/.well-known/openid-configuration", answer_it)])
+        async with TestServer(provider) as running:
+            client = OidcClient(str(running.make_url("")).rstrip("/"), "portal", allowed_domains=("example.com",))
+            async with (
+                portal_world(tmp_path, oidc=client) as world,
+                world.browser() as browser,
+                browser.get("/signin/oidc") as page,
+            ):
+                assert (page.status, words in await page.text()) == (status, True)
 
 
 async def stop_before_callback(browser: aiohttp.ClientSession, url: str) -> str:
