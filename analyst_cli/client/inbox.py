@@ -170,19 +170,11 @@ class Inbox:
 
     def scripts(self) -> list[str]:
         """Return the names of the scripts that are known here, sorted."""
-        with self._translated():
-            # hops over the index instead of walking it
-            hop = (
-                "WITH RECURSIVE known(script) AS (SELECT min(script) FROM notification WHERE script > ''"
-                " UNION ALL SELECT (SELECT min(script) FROM notification n WHERE n.script > known.script) FROM known WHERE script IS NOT NULL)"
-                " SELECT script FROM known WHERE script IS NOT NULL LIMIT 1000"
-            )
-            return [str(script) for (script,) in self._db.execute(hop)]
+        return self._distinct("script", "notification")
 
     def tags(self) -> list[str]:
         """Return the tags that are known here, sorted."""
-        with self._translated():
-            return [str(tag) for (tag,) in self._db.execute("SELECT DISTINCT tag FROM tag ORDER BY tag LIMIT 1000")]
+        return self._distinct("tag", "tag")
 
     def next_snooze_end(self) -> float | None:
         """Return when the next snoozed one is due (Unix seconds), so that a list can be refreshed then; None when nothing is snoozed."""
@@ -268,6 +260,16 @@ class Inbox:
         with self._translated():
             found = self._db.execute(f"SELECT {COLUMNS} FROM notification n WHERE {where} {tail}", params)  # noqa: S608
             return [row_of(columns) for columns in found]
+
+    def _distinct(self, column: str, table: str) -> list[str]:
+        """Return the values of an indexed column, at most 1,000: hops over the index instead of walking it."""
+        hop = (
+            f"WITH RECURSIVE known(value) AS (SELECT min({column}) FROM {table} WHERE {column} > ''"  # noqa: S608 - constants
+            f" UNION ALL SELECT (SELECT min({column}) FROM {table} WHERE {column} > value) FROM known WHERE value IS NOT NULL)"
+            " SELECT value FROM known WHERE value IS NOT NULL LIMIT 1000"
+        )
+        with self._translated():
+            return [str(value) for (value,) in self._db.execute(hop)]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -14,7 +14,9 @@ from analyst_cli.client.rows import Filter, Row
 __all__ = ["PAGE_ROWS", "SEARCH_CAP", "InboxView"]
 
 PAGE_ROWS = 128
-SEARCH_CAP = 2_000  # matches that a search counts: more would make typing wait, and nobody scrolls that far
+SEARCH_CAP = (
+    2_000  # matches of a search (or of a tag) that are listed: more would make typing wait, and nobody scrolls that far
+)
 _PAGES_KEPT = 64
 
 
@@ -66,7 +68,7 @@ class InboxView:
         if self.filter.is_plain:
             return plain_count(self._db, unread=self.filter.unread, now=now), False
         source, params, _ = self._query
-        if not self.filter.search.strip():
+        if not self.filter.search.strip() and self.filter.tag is None:
             return int(self._db.execute(f"SELECT count(*) FROM {source}", params).fetchone()[0]), False  # noqa: S608
         counted = f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT ?)"  # noqa: S608
         matches = int(self._db.execute(counted, (*params, SEARCH_CAP + 1)).fetchone()[0])

@@ -24,16 +24,7 @@ class Query(NamedTuple):
 
 def query_of(wanted: Filter, *, now: float) -> Query:
     """Return the query for a filter; whether something is snoozed depends on `now`."""
-    clauses: list[str] = []
-    params: list[object] = []
-    source, pos = "notification n", "n.pos"
-    expression = match_expression(wanted.search)
-    if expression:  # FTS drives: it walks its matches newest first, and reads only the rows that are shown
-        source, pos = "search s JOIN notification n ON n.pos = s.rowid", "s.rowid"
-        clauses.append("s.search MATCH ?")
-        params.append(expression)
-    elif wanted.search.strip():
-        clauses.append("0")  # only signs, no word: nothing can match
+    source, pos, clauses, params = _driven_by(wanted)
     if wanted.collapsed:
         clauses.append("n.head = 1")
     if wanted.archived is not None:
@@ -46,16 +37,30 @@ def query_of(wanted: Filter, *, now: float) -> Query:
     if wanted.script is not None:
         clauses.append("n.script = ?")
         params.append(wanted.script)
-    if wanted.min_level:
-        clauses.append("n.level >= ?")
-        params.append(wanted.min_level)
-    if wanted.tag is not None:
-        clauses.append("EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.pos = n.pos)")
-        params.append(wanted.tag)
+    if wanted.min_level > 1:  # as words, so that the index of the rare ones can be used
+        clauses.append(f"n.level > 1 AND n.level >= {wanted.min_level:d}")
+    elif wanted.min_level:
+        clauses.append("n.level >= 1")
     if wanted.since is not None:
         clauses.append("n.at >= ?")
         params.append(wanted.since)
     return Query(f"{source} WHERE {' AND '.join(clauses) or '1'}", tuple(params), pos)
+
+
+def _driven_by(wanted: Filter) -> tuple[str, str, list[str], list[object]]:
+    """Choose what is walked: the matches of a search, the notifications of a tag, or all; each gives its rows newest first."""
+    expression = match_expression(wanted.search)
+    if wanted.search.strip() and not expression:
+        return "notification n", "n.pos", ["0"], []  # only signs, no word: nothing can match
+    if not expression and wanted.tag is None:
+        return "notification n", "n.pos", [], []
+    if not expression:
+        return "tag t JOIN notification n ON n.pos = t.pos", "t.pos", ["t.tag = ?"], [wanted.tag]
+    clauses, params = ["s.search MATCH ?"], [expression]
+    if wanted.tag is not None:
+        clauses.append("EXISTS (SELECT 1 FROM tag t WHERE t.tag = ? AND t.pos = n.pos)")
+        params.append(wanted.tag)
+    return "search s JOIN notification n ON n.pos = s.rowid", "s.rowid", clauses, [*params]
 
 
 def match_expression(typed: str) -> str:

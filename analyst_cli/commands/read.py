@@ -110,7 +110,7 @@ def show(
         if as_json:
             _print_object(inbox, id_)
         else:
-            _print_whole(inbox, id_, plain=plain)
+            _print_whole(inbox, id_, plain=plain, is_drawn=image)
         if image:
             from analyst_cli.commands.picture import print_picture  # noqa: PLC0415 - Pillow, plotext and perhaps the network
 
@@ -156,7 +156,7 @@ def _print_object(inbox: "Inbox", id_: str) -> None:
     output.json_line(whole)
 
 
-def _print_whole(inbox: "Inbox", id_: str, *, plain: bool) -> None:
+def _print_whole(inbox: "Inbox", id_: str, *, plain: bool, is_drawn: bool) -> None:
     notification, row, now = inbox.get(id_), inbox.row(id_), options.local_now()
     if row is None:
         raise AssertionError("resolve found it")
@@ -179,7 +179,9 @@ def _print_whole(inbox: "Inbox", id_: str, *, plain: bool) -> None:
         "tags": ", ".join(row.tags),
         "run": "" if run is None else _run_words(run.script, run.exit_code, run.duration_s),
         "url": notification.url or "",
-        "chart": _chart_words(notification.image_alt, has_chart=row.has_chart, has_image=row.has_image),
+        "chart": ""
+        if is_drawn
+        else _chart_words(notification.image_alt, has_chart=row.has_chart, has_image=row.has_image),
     }
     if any(details.values()):
         output.line()
