@@ -3,7 +3,7 @@
 A backend knows how to see and drive one kind of desktop. It has no policy: it does not confirm, allow, redact or write files; the host
 does. A module `analyst_cli.desktop.backends.<name>` offers `open_backend(...)`, an async context manager that gives a `Backend` and ALWAYS
 succeeds: without a display or an accessibility bus the backend opens, and `probe` says what is missing. One contract suite,
-`tests/desktop/backend_contract.py`, runs over all backends.
+`tests/support/backend_contract.py`, runs over all backends.
 
 Nothing here may block the event loop: a backend with blocking calls runs them in its own thread. Every method may be cancelled (asyncio) at
 any await and must then leave no key pressed, no keymap changed and no thread working on. Up to four `look`s and one `perform` run at the
