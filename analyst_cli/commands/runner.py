@@ -55,7 +55,7 @@ def once(
 ) -> None:
     """Run what is due now and end: what cron calls every 5 minutes.
 
-    A script without a schedule of its own runs every time. The exit code is 0 when every script could be run, whatever it said.
+    A script without a schedule of its own runs every time. The exit code is 0 even when a script fails: its owner is told.
 
     Examples:
       analyst runner once
@@ -136,9 +136,10 @@ def overdue(
     user: str = USER,
     tell: bool = typer.Option(False, "--tell", help="Tell the owners, once for each missed time."),
 ) -> None:
-    """List the scripts that should have run and have not; exit code 1 when there are any.
+    """List scripts that should have run and have not.
 
-    This is the dead man's switch: start it from something else than the runner (cron when `serve` runs as a service).
+    The exit code is 1 when there are any. This is the dead man's switch: start it from something else than the runner,
+    for instance from cron when `serve` runs as a service.
 
     Example:
       analyst runner overdue --tell
@@ -168,7 +169,7 @@ def exec_as(
     *,
     group: str = typer.Option("dataread", "--group", help="Group that the account must be in."),
 ) -> None:
-    """Answer the portal and the bot about the scripts of this account, with one JSON object.
+    """Answer the portal and the bot, with one JSON object.
 
     This is what a line in sudoers allows them: deploy ALL=(%dataread) NOPASSWD: /usr/local/bin/analyst runner exec-as *
 
@@ -200,7 +201,9 @@ def install(
     user: str = USER,
     python: Path | None = PYTHON,
 ) -> None:
-    """Have the system run `analyst runner once` every five minutes; shows what it writes, and asks first.
+    """Have the system run the scripts every five minutes.
+
+    It shows the crontab line, systemd timer or launchd agent that it writes, and asks first.
 
     Examples:
       analyst runner install
@@ -242,7 +245,9 @@ def _nothing(_record: "RunRecord") -> None:
 
 
 def _line(record: "RunRecord") -> None:
-    words = f"{record.stem}: {record.outcome.value}"
+    words = f"{record.stem}: {record.outcome.value}" + (
+        f" (for {record.missed} missed runs too)" if record.missed else ""
+    )
     detail = record.reason or record.title
     output.line(f"{words} - {detail}" if detail else words)
 

@@ -52,7 +52,7 @@ def list_(
     server: str | None = SERVER,
     json: bool = JSON,
 ) -> None:
-    """List the scripts: schedule, last run and what became of it, next run.
+    """List the scripts, their last run and their next.
 
     Examples:
       analyst scripts list
@@ -100,7 +100,9 @@ def run(
     server: str | None = SERVER,
     json: bool = JSON,
 ) -> None:
-    """Run one script now and send what it says, whatever its cooldown; the cooldown is left as it is.
+    """Run one script now and send what it says.
+
+    No cooldown holds it back, and none begins: trying something out mutes nothing.
 
     Examples:
       analyst scripts run revenue_check
@@ -133,9 +135,9 @@ def run(
 def try_out(
     name: str = NAME, *, scripts: Path | None = SCRIPTS, python: Path | None = PYTHON, json: bool = JSON
 ) -> None:
-    """Run one script and show what it would send; nothing is sent and nothing is remembered.
+    """Run one script and show what it would send.
 
-    NAME may also be the path of a script that lies elsewhere.
+    Nothing is sent, nothing is remembered. NAME may also be the path of a script that lies elsewhere.
 
     Examples:
       analyst scripts test revenue_check
@@ -193,7 +195,9 @@ def new(
 
 @app.command()
 def explain(name: str = NAME, *, scripts: Path | None = SCRIPTS, state: Path | None = STATE) -> None:
-    """Tell when a script last ran, what it said, why nothing was sent, and when it runs next.
+    """Tell why an alert was sent, or was not.
+
+    When the script last ran, what it said, what became of it, when it could be sent next, and when it runs next.
 
     Example:
       analyst scripts explain revenue_check
@@ -217,7 +221,7 @@ def history(
     limit: int = typer.Option(20, "--limit", "-n", min=1, max=2000, help="How many runs."),
     json: bool = JSON,
 ) -> None:
-    """List the latest runs, newest first: outcome, duration, and why nothing was sent.
+    """List the latest runs, and why nothing was sent.
 
     Examples:
       analyst scripts history
@@ -245,7 +249,7 @@ def history(
 
 @app.command()
 def edit(name: str = NAME, *, scripts: Path | None = SCRIPTS) -> None:
-    """Open a script in $VISUAL or $EDITOR, and check the block at its top afterwards.
+    """Open a script in $VISUAL or $EDITOR, then check it.
 
     Example:
       EDITOR=nano analyst scripts edit revenue_check
