@@ -196,3 +196,23 @@ def test_a_wrong_token_ends_with_4_and_nobody_listening_goes_on(home: Path) -> N
     watch = Watch(environment | {"ANALYST_TOKEN": "t"})
     assert "connection refused" in watch.line(error=True)
     assert watch.end() == 130
+
+
+def test_a_token_that_ends_soon_is_renewed_on_the_way(system: System) -> None:
+    token = system.run("token", "issue", "petr", "--days", "2").stdout
+    system.run("login", "--token-stdin", "--insecure-storage", "--server", system.portal_url, stdin=token)
+    watch = Watch(system.environment)
+    watch.line(error=True)
+    watch.end()
+    stored = json.loads((system.home / ".config/analyst/tokens.json").read_text())[system.portal_url]
+    assert stored != token.strip()
+    assert jwt.decode(stored, options={"verify_signature": False})["exp"] > time.time() + 20 * 86_400
+
+
+def test_a_revoked_person_is_told_to_sign_in(system: System) -> None:
+    token = system.run("token", "issue", "eva").stdout.strip()
+    watch = Watch(system.environment | {"ANALYST_TOKEN": token})
+    watch.line(error=True)
+    system.run("gateway", "revoke", "--user", "eva")
+    assert "does not accept the token" in watch.line(error=True)
+    assert watch.ended() == 4
