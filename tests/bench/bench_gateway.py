@@ -75,7 +75,7 @@ KINDS = ("plain", "plain quiet", "analyst")
 
 
 @contextlib.asynccontextmanager
-async def started(kind: str) -> AsyncIterator[Server]:
+async def started(kind: str, *, heartbeat_s: float) -> AsyncIterator[Server]:
     """Start a server in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="bench") as folder, socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -104,7 +104,12 @@ async def started(kind: str) -> AsyncIterator[Server]:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "DESKTOP_JWT_SECRET": SECRET, "HOME": folder},
+                env={
+                    **os.environ,
+                    "DESKTOP_JWT_SECRET": SECRET,
+                    "HOME": folder,
+                    "HEARTBEAT_INTERVAL_SECONDS": str(heartbeat_s),
+                },
             )
         assert process.stdout is not None
         try:
@@ -270,6 +275,48 @@ async def replay(server: Server, _: argparse.Namespace) -> Figures:
     return figures
 
 
+async def heartbeat(server: Server, options: argparse.Namespace) -> Figures:
+    """2,000 idle connections that answer a ping a second."""
+    receivers, _ = await connect_all(server.port, [server.auth(f"u{n}") for n in range(2_000)], until=server.ready)
+    await asyncio.sleep(1.5)
+    cpu, pongs = server.cpu_s, sum(receiver.pongs for receiver in receivers)
+    await asyncio.sleep(3 * options.seconds)
+    pongs = sum(receiver.pongs for receiver in receivers) - pongs
+    figures = {"cpu_us_per_ping_and_pong": (server.cpu_s - cpu) / pongs * 1e6}
+    close_all(receivers)
+    return figures
+
+
+async def stalled(server: Server, options: argparse.Namespace) -> Figures:
+    """The latency of others while one reader of 1,000 has stopped, as a ratio to that without. The plain gateway never answers such a dispatch."""
+    if server.protocol == 1:
+        return {}
+    receivers, _ = await connect_all(server.port, [server.auth(f"u{n}") for n in range(1_000)], until=server.ready)
+    before = await delays(server, receivers, options)
+    receivers[0].transport.pause_reading()
+    producer = await Producer.on(server.socket)
+    for _ in range(400):  # beyond what the kernel buffers, so that the server holds the rest
+        await producer.dispatch("u0", server.next(), MESSAGE * 60)
+    during = await delays(server, receivers, options)
+    close_all(receivers)
+    return {f"p{share}_to_before": quantile(during, share / 100) / quantile(before, share / 100) for share in (50, 99)}
+
+
+async def delays(server: Server, receivers: list[Receiver], options: argparse.Namespace) -> list[float]:
+    """Dispatch to readers that read, one at a time, and return the seconds until each arrived."""
+    producer, took = await Producer.on(server.socket), []
+    for n in range(int(options.seconds * 300)):
+        receiver = receivers[1 + n % 900]
+        arrived = asyncio.get_running_loop().create_future()
+        receiver.done = lambda arrived=arrived: arrived.set_result(None)
+        began = time.perf_counter()
+        await asyncio.gather(producer.dispatch(f"u{1 + n % 900}", server.next(), MESSAGE), arrived)
+        took.append(time.perf_counter() - began)
+        receiver.done = None
+    producer.transport.close()
+    return took
+
+
 async def epoch_of(server: Server) -> str:
     """Ask a new connection for the epoch."""
     epochs: list[str] = []
@@ -331,6 +378,8 @@ SCENARIOS: dict[str, Scenario] = {
     "throughput": throughput,
     "fan_out": fan_out,
     "replay": replay,
+    "heartbeat": heartbeat,
+    "stalled": stalled,
 }
 
 
@@ -340,7 +389,7 @@ async def measure(options: argparse.Namespace) -> dict[str, dict[str, list[Figur
     for round_ in range(options.rounds):
         for name in options.only:
             for kind in KINDS if round_ % 2 == 0 else reversed(KINDS):
-                async with started(kind) as server:
+                async with started(kind, heartbeat_s=1.0 if name == "heartbeat" else 30.0) as server:
                     found[name][kind].append(await SCENARIOS[name](server, options))
                 gc.collect()
     return found

@@ -31,7 +31,17 @@ _PONG = frame(b'{"type":"pong"}')
 class Receiver(asyncio.Protocol):
     """One client: signs in, answers pings, counts notifications."""
 
-    __slots__ = ("_buffer", "_on_notification", "_opening", "done", "received", "signed_in", "transport", "until")
+    __slots__ = (
+        "_buffer",
+        "_on_notification",
+        "_opening",
+        "done",
+        "pongs",
+        "received",
+        "signed_in",
+        "transport",
+        "until",
+    )
 
     def __init__(self, auth: bytes, until: bytes, on_notification: Callable[[bytes], None] | None = None) -> None:
         self._opening = frame(auth)
@@ -39,6 +49,7 @@ class Receiver(asyncio.Protocol):
         self._on_notification = on_notification
         self.until = until  # the type of the message after which the client is ready
         self.received = 0
+        self.pongs = 0
         self.signed_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: Callable[[], None] | None = None
         self.transport: Any = None
@@ -80,6 +91,7 @@ class Receiver(asyncio.Protocol):
                 self.done()
         elif b'"ping"' in text[:20]:
             self.transport.write(_PONG)
+            self.pongs += 1
         elif self.until in text[:40]:
             self.signed_in.set_result(None)
         elif b'"auth_error"' in text[:30]:

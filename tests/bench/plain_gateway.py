@@ -5,6 +5,7 @@ Usage: plain_gateway.py PORT SOCKET SECRET [--quiet] (without the access log, wh
 
 import asyncio
 import logging
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import jwt
 from aiohttp import WSMsgType, web
 
-HEARTBEAT_S = 30.0
+HEARTBEAT_S = float(os.environ.get("HEARTBEAT_INTERVAL_SECONDS", "30"))
 clients: dict[str, set[web.WebSocketResponse]] = defaultdict(set)
 
 
