@@ -17,7 +17,7 @@ _FIXED = {
     "priority": PRIORITIES,
     "form": FORMATS,
     "color": ("auto", "always", "never"),
-    "shell": ("bash", "zsh", "fish"),
+    "shell": ("bash", "zsh", "fish", "man"),
 }
 _SERVER_SIDE = {
     "gateway",

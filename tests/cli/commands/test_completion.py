@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from analyst_cli.app import COMMANDS
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.target import inbox_for
 from analyst_server.wire.messages import Cursor, Notification
@@ -125,3 +126,14 @@ def test_words_with_blanks_are_not_offered_and_escapes_are_inert(store: None, ho
 def test_nothing_to_complete_is_no_error(arguments: list[str], home: Path) -> None:
     asked = analyst(home, "__complete", *arguments)
     assert (asked.stdout, asked.stderr) == ("", "")
+
+
+@pytest.mark.real("groff")
+def test_the_manual_page_has_every_command_and_no_mistake_of_groff(home: Path) -> None:
+    page = analyst(home, "completion", "man").stdout
+    for name, entry in COMMANDS.items():
+        assert f".SS analyst {name}" in page, entry
+    checked = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert checked.stderr == ""
