@@ -9,36 +9,35 @@ Following  `follow` stores new deliveries and the position in the inbox log in o
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analyst_server.channels.base import Item, Receipt, Undelivered
-from analyst_server.errors import StoreUnavailable
+from analyst_server.side_file import SideFile
 
 __all__ = ["MAX_BACKLOG", "Cursor", "Outbox", "Pressed"]
 
 MAX_BACKLOG = 1_000
 KEPT_DONE_S = 30 * 86_400.0  # finished deliveries are kept for buttons and for `analyst telegram status`
-BUSY_TIMEOUT_S = 10.0
 
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS deliveries (
+_MIGRATIONS = (
+    """
+    CREATE TABLE deliveries (
         id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, address TEXT NOT NULL, user TEXT NOT NULL, notification TEXT NOT NULL,
         notification_id TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued', queued_at REAL NOT NULL, next_at REAL NOT NULL, done_at REAL,
         tries INTEGER NOT NULL DEFAULT 0, parts_done INTEGER NOT NULL DEFAULT 0, without_image INTEGER NOT NULL DEFAULT 0,
         plain INTEGER NOT NULL DEFAULT 0, message_id TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '');
-    CREATE INDEX IF NOT EXISTS waiting ON deliveries (channel, address, id) WHERE state = 'queued';
-    CREATE INDEX IF NOT EXISTS done ON deliveries (done_at) WHERE done_at IS NOT NULL;
-    CREATE TABLE IF NOT EXISTS cursors (channel TEXT, user TEXT, epoch TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (channel, user));
-    CREATE TABLE IF NOT EXISTS pressed (delivery INTEGER, action TEXT, at REAL NOT NULL, PRIMARY KEY (delivery, action));
-    CREATE TABLE IF NOT EXISTS codes (code TEXT PRIMARY KEY, chat INTEGER NOT NULL, person INTEGER NOT NULL, expires_at REAL NOT NULL);
-    CREATE TABLE IF NOT EXISTS people (chat INTEGER PRIMARY KEY, person INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+    CREATE INDEX waiting ON deliveries (channel, address, id) WHERE state = 'queued';
+    CREATE INDEX done ON deliveries (done_at) WHERE done_at IS NOT NULL;
+    CREATE TABLE cursors (channel TEXT, user TEXT, epoch TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (channel, user));
+    CREATE TABLE pressed (delivery INTEGER, action TEXT, at REAL NOT NULL, PRIMARY KEY (delivery, action));
+    CREATE TABLE codes (code TEXT PRIMARY KEY, chat INTEGER NOT NULL, person INTEGER NOT NULL, expires_at REAL NOT NULL);
+    CREATE TABLE people (chat INTEGER PRIMARY KEY, person INTEGER NOT NULL);
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+""",
+)
 _SHOWN = ("user", "address", "notification_id", "state", "queued_at", "done_at", "tries", "note")
 _ITEM = "id, channel, address, user, notification, queued_at, tries, parts_done, without_image, plain"
 
@@ -65,23 +64,11 @@ class Outbox:
     """See the module. Raises `StoreUnavailable`, and nothing else."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._path = path
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as exc:
-            raise StoreUnavailable(
-                f"the outbox {path} cannot be opened ({exc})", "check the folder's owner and free space"
-            ) from exc
+        self._file = SideFile(path, "the outbox", _MIGRATIONS, synchronous="FULL")
 
     def close(self) -> None:
         """Give the file back."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def cursor(self, channel: str, user: str) -> Cursor | None:
         """Return how far the user's log has been followed for this channel; None: never."""
@@ -99,7 +86,7 @@ class Outbox:
         now: float,
     ) -> None:
         """Queue notifications for all addresses of the user, and remember the position behind them."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for address in addresses:
                 for notification in notifications:
                     _queue(db, (channel, address, user), notification, now)
@@ -108,12 +95,12 @@ class Outbox:
 
     def queue(self, channel: str, address: str, user: str, notification: dict[str, Any], *, now: float) -> None:
         """Queue one notification that is not of the log."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             _queue(db, (channel, address, user), notification, now)
 
     def forget_user(self, channel: str, user: str) -> None:
         """Drop what waits for a user who has left the channel, and the position: coming back begins anew."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "UPDATE deliveries SET state = 'dropped', note = 'unlinked', done_at = queued_at WHERE channel = ? AND user = ? AND state = 'queued'",
                 (channel, user),
@@ -122,7 +109,7 @@ class Outbox:
 
     def move_address(self, channel: str, old: str, new: str, *, user: str) -> None:
         """Give what waits for one address of a user to another."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE deliveries SET address = ? WHERE channel = ? AND address = ? AND user = ? AND state = 'queued'",
                        (new, channel, old, user))  # fmt: skip
 
@@ -137,20 +124,20 @@ class Outbox:
 
     def progress(self, item: Item, progress: Undelivered) -> None:
         """Remember how far a delivery of several parts has come."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE deliveries SET parts_done = ?, without_image = ?, plain = ? WHERE id = ?",
                        (progress.parts_done, progress.without_image, progress.plain, item.id))  # fmt: skip
 
     def sent(self, item: Item, receipt: Receipt, *, now: float) -> None:
         """Say that it is delivered."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE deliveries SET state = 'sent', done_at = ?, tries = tries + 1, message_id = ?, note = ? WHERE id = ?",
                        (now, receipt.message_id, receipt.note, item.id))  # fmt: skip
             db.execute("DELETE FROM deliveries WHERE done_at < ?", (now - KEPT_DONE_S,))
 
     def again(self, item: Item, *, at: float, reason: str, counts: bool = True) -> None:
         """Say that it failed and is to be tried again at a time; a wait that we were told counts as no try."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "UPDATE deliveries SET next_at = ?, tries = tries + ?, note = ? WHERE id = ?",
                 (at, int(counts), reason, item.id),
@@ -158,7 +145,7 @@ class Outbox:
 
     def gave_up(self, item: Item, *, state: str, reason: str, now: float) -> None:
         """Say that it is over: `failed` or `unconfirmed`."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "UPDATE deliveries SET state = ?, done_at = ?, tries = tries + 1, note = ? WHERE id = ?",
                 (state, now, reason, item.id),
@@ -166,7 +153,7 @@ class Outbox:
 
     def press(self, delivery: int, action: str, *, user: str, address: str, now: float) -> Pressed | None:
         """Note a pressed button; None when the user has no such delivery at this address, and then nothing is noted."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             row = db.execute(
                 "SELECT notification FROM deliveries WHERE id = ? AND user = ? AND address = ?",
                 (delivery, user, address),
@@ -178,7 +165,7 @@ class Outbox:
 
     def unpress(self, delivery: int, action: str) -> None:
         """Forget a pressed button whose effect failed, so that it can be pressed again."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM pressed WHERE delivery = ? AND action = ?", (delivery, action))
 
     def counts(self, channel: str) -> dict[str, int]:
@@ -201,12 +188,12 @@ class Outbox:
 
     def set_fact(self, name: str, value: str) -> None:
         """Remember a fact."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def change(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
         """Run a change of a table that belongs to one channel alone, as one transaction."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             return change(db)
 
     def _row(self, sql: str, *values: Any) -> Any:
@@ -214,23 +201,8 @@ class Outbox:
         return rows[0] if rows else None
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             return db.execute(sql, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as exc:
-                raise StoreUnavailable(
-                    f"the outbox {self._path} cannot be used ({exc})", "check free space and the file's owner"
-                ) from exc
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
 
 
 def _queue(db: sqlite3.Connection, whom: tuple[str, str, str], notification: dict[str, Any], now: float) -> None:

@@ -48,9 +48,9 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Channels that run; `telegram_links` is the portal's port (None: no Telegram)."""
+    """Channels that run (outbox None: none does); `telegram_links` is the portal's port (None: no Telegram)."""
 
-    outbox: Outbox
+    outbox: Outbox | None
     telegram_links: TelegramLinks | None
 
 
@@ -66,6 +66,10 @@ async def open_channels(
     """Run the channels as long as the block lasts. Raises `ConfigProblem`, `StoreUnavailable` at the start."""
     if settings.apprise:
         check_installed(settings.data_dir)
+    some_have_urls = settings.apprise and (settings.data_dir / FILE_NAME).exists()
+    if not settings.telegram_token and not some_have_urls:
+        yield Channels(None, None)
+        return
     outbox = Outbox(settings.data_dir / OUTBOX_FILE)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(outbox.close)
@@ -74,7 +78,7 @@ async def open_channels(
             if settings.telegram_token
             else None
         )
-        if settings.apprise and (settings.data_dir / FILE_NAME).exists():
+        if some_have_urls:
             apprise = AppriseChannel(settings.data_dir, read_image, now=now)
             delivery = Delivery(outbox, apprise, first_delay_s=settings.first_delay_s, now=now)
             following = Following(log, outbox, apprise, apprise.users, queued=delivery.wake.set, now=now)

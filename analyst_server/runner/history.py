@@ -4,22 +4,17 @@ Blocking and safe from several threads. Each method is one transaction, so a cra
 """
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analyst_server.errors import StoreUnavailable
 from analyst_server.runner.failures import Health
 from analyst_server.runner.outcomes import Outcome, RunRecord, Trigger
+from analyst_server.side_file import SideFile
 
 __all__ = ["History", "WaitingAlert"]
 
 KEPT_RUNS = 2_000  # of each script: a week at one every 5 minutes
-BUSY_TIMEOUT_S = 10.0
 
 _MIGRATIONS = (
     """
@@ -60,42 +55,24 @@ class History:
 
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises `StoreUnavailable`."""
-        self._lock = threading.Lock()
-        self._path = path
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-        except (OSError, sqlite3.Error) as exc:
-            raise StoreUnavailable(
-                f"the history {path} cannot be opened ({exc})", "check the folder's owner and free space"
-            ) from exc
-        with self._transaction() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            for number, migration in enumerate(_MIGRATIONS[version:], version + 1):
-                for statement in filter(str.strip, migration.split(";")):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={number}")
+        self._file = SideFile(path, "the history", _MIGRATIONS, synchronous="NORMAL")
 
     def close(self) -> None:
         """Give the file back."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def put(self, record: RunRecord) -> None:
         """Store a run, or what became of it."""
         values = {**asdict(record), "warnings": json.dumps(record.warnings)}
         marks = ", ".join(f":{column}" for column in _COLUMNS)
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608 - names of our own
             db.execute(_FORGET,
                        (record.stem, record.stem, KEPT_RUNS))  # fmt: skip
 
     def runs(self, stem: str = "", *, limit: int = 20) -> list[RunRecord]:
         """Return the latest runs, newest first; of all scripts without a name."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             rows = db.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE ? IN ('', stem) ORDER BY started_at DESC, rowid DESC LIMIT ?",  # noqa: S608
                 (stem, limit),
@@ -104,7 +81,7 @@ class History:
 
     def last_sent_status(self, stem: str) -> str | None:
         """Return the `status` of the script's last alert that the gateway got; None when there was none."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             row = db.execute(
                 "SELECT status FROM runs WHERE stem = ? AND outcome = 'sent' ORDER BY started_at DESC LIMIT 1", (stem,)
             ).fetchone()
@@ -112,13 +89,13 @@ class History:
 
     def interrupt_unfinished(self, stem: str) -> None:
         """Say of runs without an end that they were interrupted; only for who holds the script's lock."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE runs SET outcome = ?, reason = 'the runner ended in the middle of it' WHERE stem = ? AND outcome = ?",
                        (Outcome.INTERRUPTED, stem, Outcome.RUNNING))  # fmt: skip
 
     def considered_until(self, stem: str, *, now: float) -> float:
         """Return up to when the script's due times have been dealt with; `now` for a script that is seen for the first time."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR IGNORE INTO scripts (stem, considered_until) VALUES (?, ?)", (stem, now))
             (until,) = db.execute("SELECT considered_until FROM scripts WHERE stem = ?", (stem,)).fetchone()
             if until is None:
@@ -127,7 +104,7 @@ class History:
 
     def consider(self, stem: str, *, until: float) -> None:
         """Remember that due times up to this one have been dealt with."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "INSERT INTO scripts (stem, considered_until) VALUES (?1, ?2) ON CONFLICT (stem) DO UPDATE SET considered_until = ?2",
                 (stem, until),
@@ -135,7 +112,7 @@ class History:
 
     def health(self, stem: str) -> Health:
         """Return what is known of a script between runs."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             row = db.execute(
                 "SELECT failing_since, told_failing_at, last_told_at, told_overdue_for FROM scripts WHERE stem = ?",
                 (stem,),
@@ -144,14 +121,14 @@ class History:
 
     def set_health(self, stem: str, health: Health) -> None:
         """Remember what is known of a script."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR IGNORE INTO scripts (stem) VALUES (?)", (stem,))
             db.execute("UPDATE scripts SET failing_since = ?, told_failing_at = ?, last_told_at = ?, told_overdue_for = ? WHERE stem = ?",
                        (health.failing_since, health.told_failing_at, health.last_told_at, health.told_overdue_for, stem))  # fmt: skip
 
     def hold_back(self, stem: str) -> int:
         """Count one more alert that the cooldown held back; return how many since the last one that was sent."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR IGNORE INTO scripts (stem) VALUES (?)", (stem,))
             (count,) = db.execute(
                 "UPDATE scripts SET held_back = held_back + 1 WHERE stem = ? RETURNING held_back", (stem,)
@@ -160,7 +137,7 @@ class History:
 
     def take_held_back(self, stem: str, *, reset: bool) -> int:
         """Return how many alerts the cooldown has held back since the last one; and begin to count anew."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             row = db.execute("SELECT held_back FROM scripts WHERE stem = ?", (stem,)).fetchone()
             if reset:
                 db.execute("UPDATE scripts SET held_back = 0 WHERE stem = ?", (stem,))
@@ -168,7 +145,7 @@ class History:
 
     def wait(self, alert: WaitingAlert) -> None:
         """Keep an alert until the gateway is back, in the place of an older one of the same script."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)",
                 (alert.stem, alert.run_id, alert.since, json.dumps(alert.notification), alert.cooldown_s),
@@ -176,7 +153,7 @@ class History:
 
     def waiting(self) -> list[WaitingAlert]:
         """Return what waits for the gateway, oldest first."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             rows = db.execute(
                 "SELECT stem, run_id, since, notification, cooldown_s FROM waiting ORDER BY since"
             ).fetchall()
@@ -189,36 +166,21 @@ class History:
         self, alert: WaitingAlert, *, outcome: Outcome, reason: str, cooldown_until: float | None = None
     ) -> None:
         """Say what became of an alert that waited; a newer one that took its place stays."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM waiting WHERE stem = ? AND run_id = ?", (alert.stem, alert.run_id))
             db.execute("UPDATE runs SET outcome = ?, reason = ?, cooldown_until = ?, notification_id = ? WHERE id = ?",
                        (outcome, reason, cooldown_until, str(alert.notification.get("id", "")), alert.run_id))  # fmt: skip
 
     def beat(self, name: str, *, now: float) -> None:
         """Leave a sign of life of the runner."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO beats VALUES (?, ?)", (name, now))
 
     def last_beat(self) -> float | None:
         """Return when a runner last showed a sign of life; None: never."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             (at,) = db.execute("SELECT max(at) FROM beats").fetchone()
         return None if at is None else float(at)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as exc:
-                raise StoreUnavailable(
-                    f"the history {self._path} cannot be used ({exc})", "check free space and the file's owner"
-                ) from exc
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:
