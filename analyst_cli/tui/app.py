@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from analyst_cli.client.preferences import Preferences, load_preferences
@@ -18,12 +19,10 @@ from analyst_cli.tui.announcing import AnnouncingApp
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.crash import crash_words
 from analyst_cli.tui.desk import Desk
-from analyst_cli.tui.keys import bound_actions, read_keymap
+from analyst_cli.tui.keys import keymap_file, read_keymap
 from analyst_cli.tui.messages import LinkChanged, StoreChanged
 from analyst_cli.tui.screens.inbox import InboxScreen
 from analyst_cli.tui.themes import THEMES, theme_for
-from analyst_cli.tui.widgets.detail import Detail
-from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import Link
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ class InboxApp(AnnouncingApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "scripts", "Scripts", tooltip="Scripts: run, explain, history", id="app.scripts"),
         Binding("comma", "settings", "Settings", show=False, key_display=",", id="app.settings"),
-        Binding("question_mark", "help", "Help", key_display="?", id="app.help"),
         Binding("q", "quit", "Quit", id="app.quit"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
@@ -75,6 +73,10 @@ class InboxApp(AnnouncingApp):
         for theme in THEMES:
             self.register_theme(theme)
         self.use_theme(self.preferences.theme)
+        if (
+            self.no_color
+        ):  # Textual has chosen by the theme it begins with: shades of grey, which are colours to a terminal
+            self._filters = [kept for kept in self._filters if not isinstance(kept, Monochrome)] + [NoColor()]
 
     @property
     def now(self) -> datetime:
@@ -109,7 +111,7 @@ class InboxApp(AnnouncingApp):
         self._nudge.set()
         self._look()
 
-    async def action_help(self) -> None:
+    def action_help(self) -> None:
         """Show the keys that work here."""
         from analyst_cli.tui.screens.help import HelpScreen, key_lines  # noqa: PLC0415 - not needed for the first row
 
@@ -157,9 +159,12 @@ class InboxApp(AnnouncingApp):
 
     def use_own_keys(self) -> None:
         """Take over the person's keys; a file that cannot be meant is told and changes nothing."""
-        classes = (InboxApp, InboxScreen, NotificationList, Detail)
+        if not keymap_file().exists():
+            return
+        from analyst_cli.tui.actions import all_actions  # noqa: PLC0415 - it imports every screen
+
         try:
-            self.set_keymap(read_keymap(action for action, _, _ in bound_actions(classes)))
+            self.set_keymap(read_keymap(action for action, _, _ in all_actions()))
         except SettingsProblem as problem:
             self.say(str(problem), is_problem=True)
 
@@ -198,6 +203,7 @@ class InboxApp(AnnouncingApp):
         async for event in follow(self._nudge):
             if isinstance(event, Connected) and event.username != self.desk.account.user:
                 self.desk.move_to(self.desk.account._replace(user=event.username))
+                self._revision = (-1, -1)  # of another inbox
             if announcer is not None:
                 announcer.take(event)
             for message in told(event, self.now):

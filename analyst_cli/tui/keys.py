@@ -19,7 +19,10 @@ from analyst_cli.paths import config_dir
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-__all__ = ["Action", "bound_actions", "keymap_file", "read_keymap"]
+__all__ = ["HELP", "Action", "bound_actions", "keymap_file", "read_keymap"]
+
+HELP = Binding("question_mark", "app.help", "Help", key_display="?", id="app.help")
+"""First in every screen's bindings, so that a narrow footer has it."""
 
 Action = tuple[str, str, str]
 """Id, keys, what they do."""

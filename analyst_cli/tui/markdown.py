@@ -70,12 +70,14 @@ def _laid_out(message: str, width: int) -> Text:
     )
     lines = console.render_lines(laid_out, console.options.update(width=width, height=None), pad=False)
     text = Text(end="", no_wrap=True)
-    for number, line in enumerate(lines):
-        if number:
-            text.append("\n")
+    was_blank = True
+    for line in lines:
         words = Text.assemble(*((inert_text(segment.text), _attributes(segment.style)) for segment in line))
         words.rstrip()
-        text.append_text(words)
+        if was_blank and not words.plain:  # rich surrounds tables and lists with more room than a terminal has
+            continue
+        was_blank = not words.plain
+        text.append_text(words).append("\n")
     text.rstrip()
     return text
 

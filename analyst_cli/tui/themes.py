@@ -92,8 +92,16 @@ THEMES = (
         boost="ansi_default",
         variables=_variables("ansi_default", "ansi_bright_black", "ansi_blue", "ansi_cyan", "ansi_default")
         | {
+            "ansi-background": "ansi_default",
+            "ansi-foreground": "ansi_default",
             "block-cursor-foreground": "ansi_black",
             "block-cursor-background": "ansi_white",
+            "input-cursor-background": "ansi_white",
+            "input-cursor-foreground": "ansi_black",
+            "input-selection-background": "ansi_blue",
+            "input-selection-foreground": "ansi_white",
+            "screen-selection-background": "ansi_blue",
+            "screen-selection-foreground": "ansi_white",
             "border": "ansi_blue",
             "border-blurred": "ansi_bright_black",
         },

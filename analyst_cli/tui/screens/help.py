@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -76,14 +77,15 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#dialog").scroll_relative(y=lines, animate=False)
 
 
-def _table(lines: list[KeyLine]) -> Text:
-    text, group_before = Text(), ""
-    width = max((len(keys) for _, keys, _ in lines), default=0)
+def _table(lines: list[KeyLine]) -> Table:
+    table, group_before = Table.grid(padding=(0, 2, 0, 0)), ""
+    table.add_column(style="bold", max_width=24)
+    table.add_column(ratio=1)
     for group, keys, words in lines:
         if group != group_before:
-            text.append(f"{chr(10) if group_before else ''}{group}\n", "bold")
+            if group_before:
+                table.add_row()
+            table.add_row(Text(group, style="underline"))
             group_before = group
-        text.append(f"  {keys:<{width}}  ", "bold")
-        text.append(f"{words}\n")
-    text.rstrip()
-    return text
+        table.add_row(Text(f"  {keys}"), Text(words))
+    return table

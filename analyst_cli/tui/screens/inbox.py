@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Footer
 
 from analyst_cli.client.rows import Filter
+from analyst_cli.tui.keys import HELP
 from analyst_cli.tui.messages import Said, StoreChanged
 from analyst_cli.tui.screens.inbox_actions import InboxActions
 from analyst_cli.tui.screens.inbox_base import WIDE
@@ -33,6 +34,7 @@ class InboxScreen(InboxActions):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's instance variable
     BINDINGS: ClassVar[list[BindingType]] = [
+        HELP,
         Binding("r", "toggle_read", "Read", tooltip="Mark read, or unread", id="inbox.read"),
         Binding("a,e", "archive", "Archive", tooltip="Archive, or take back out of the archive", id="inbox.archive"),
         # What asks for words has priority: its key is handled before the next one is given to a widget, so that words typed ahead

@@ -55,7 +55,7 @@ class InboxNarrowing(InboxBase):
     @on(SearchBox.Left)
     async def _search_left(self, event: SearchBox.Left) -> None:
         if not event.keep:
-            self.narrow(self._before_search)
+            self.narrow(self._before_search, keep=True)
         await self._leave_search()
 
     async def _leave_search(self) -> None:

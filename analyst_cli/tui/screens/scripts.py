@@ -25,6 +25,7 @@ from analyst_cli.client.scripts import (
     scripts_there,
 )
 from analyst_cli.errors import AnalystError
+from analyst_cli.tui.keys import HELP
 from analyst_cli.tui.messages import Said
 from analyst_cli.tui.script_text import about, history_text, script_line
 from analyst_cli.tui.widgets.status_bar import StatusBar
@@ -39,6 +40,7 @@ class ScriptsScreen(Screen[None]):
     """The scripts of this machine and of the server."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        HELP,
         Binding("enter,r", "run", "Run now", id="scripts.run"),
         Binding("e", "explain", "Explain", tooltip="Why was something sent, or nothing?", id="scripts.explain"),
         Binding("h", "history", "History", id="scripts.history"),

@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from analyst_cli import config
 from analyst_cli.errors import AnalystError
-from analyst_cli.tui.keys import keymap_file
+from analyst_cli.tui.keys import HELP, keymap_file
 from analyst_cli.tui.messages import Said
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
 from analyst_cli.tui.text import cells, fit, until
@@ -49,6 +49,7 @@ class SettingsScreen(Screen[None]):
     """Everything a person can set, at one place; changes hold at once where they can."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        HELP,
         Binding("enter", "change", "Change", id="settings.change"),
         Binding("d", "devices", "Devices", id="settings.devices"),
         Binding("K", "edit_keys", "Edit keys", id="settings.keys"),

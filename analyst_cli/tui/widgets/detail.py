@@ -30,10 +30,11 @@ class Shown:
     abilities: Abilities | None = None  # what the terminal can do for pictures; None: no charts are wanted
 
 
-class Detail(VerticalScroll):
+class Detail(VerticalScroll, inherit_bindings=False):
     """Shows what it is told; scrolls with the keys of the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,h,left,backspace", "screen.back", "Back", id="detail.back"),
         Binding("down,j", "scroll_down", "Scroll down", show=False, id="detail.down"),
         Binding("up,k", "scroll_up", "Scroll up", show=False, id="detail.up"),
         Binding("pagedown,ctrl+d,ctrl+f,space", "page_down", "A page down", show=False, id="detail.page_down"),

@@ -44,7 +44,7 @@ def columns_for(width: int) -> Columns:
     """Share the width out: the title gets what is left, and at least half of it."""
     day = 10 if width >= 84 else 6 if width >= 44 else 0
     script = 18 if width >= 100 else 14 if width >= 72 else 0
-    rest = width - 1 - (day + 1 if day else 0) - 6 - (script + 1 if script else 0) - 1 - _TIME_WIDTH
+    rest = width - 1 - (day + 1 if day else 0) - 6 - (script + 1 if script else 0) - 1 - _TIME_WIDTH - 1
     return Columns(day, max(rest, 1), script)
 
 
@@ -75,7 +75,7 @@ def row_strip(row: Row, look: Look, now: datetime, styles: Mapping[str, Style]) 
     ]
     if columns.script:
         segments.append(Segment(" " + fit(cells(row.script), columns.script), style("muted")))
-    segments.append(Segment(" " + list_time(then, now).rjust(_TIME_WIDTH), style("muted")))
+    segments.append(Segment(" " + list_time(then, now).rjust(_TIME_WIDTH) + " ", style("muted")))
     return Strip(segments).adjust_cell_length(look.width, base)
 
 

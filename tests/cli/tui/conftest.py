@@ -1,10 +1,12 @@
 """A small inbox with everything in it, and the program on it with a clock that stands."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.inbox import Inbox
@@ -82,8 +84,6 @@ def clock() -> Clock:
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every clock on the wall be in one zone."""
-    import time  # noqa: PLC0415
-
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -119,3 +119,11 @@ def inbox_app(store: Path, clock: Clock) -> Iterator[Callable[..., InboxApp]]:
     yield make
     for desk in desks:
         desk.close()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 10) -> None:
+    """Wait until something holds; fail with what the status bar says when it does not in time."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, f"it never came; the bar says {pilot.app.status.said!r}"
+        await pilot.pause(0.02)

@@ -1,11 +1,9 @@
 """The other screens, on the real runner and a real settings file."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from analyst_cli import config
@@ -16,7 +14,7 @@ from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.keys import keymap_file, read_keymap
 from analyst_cli.tui.script_text import about, script_line
 from analyst_cli.tui.widgets.status_bar import link_words
-from tests.cli.tui.conftest import NOW
+from tests.cli.tui.conftest import NOW, until
 from tests.cli.tui.test_status import THEN
 
 App = Callable[..., InboxApp]
@@ -34,13 +32,6 @@ def scripts(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("WS_DISPATCH_SOCKET", str(home / "none.sock"))
     return folder
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 10) -> None:
-    end = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < end, f"it never came; the bar says {pilot.app.status.said!r}"
-        await pilot.pause(0.05)
 
 
 def told(app: InboxApp) -> str:

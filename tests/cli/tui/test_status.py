@@ -14,7 +14,7 @@ from analyst_cli.tui.announcing import is_looked_at
 from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.status_bar import Link, Status, link_words, status_line
-from tests.cli.tui.conftest import NOW
+from tests.cli.tui.conftest import NOW, until
 
 THEN = datetime.fromtimestamp(NOW, UTC)
 
@@ -79,8 +79,9 @@ async def test_the_bar_follows_the_connection_and_the_inbox_goes_on_when_it_ends
     async with app.run_test(size=(100, 20)) as pilot:
 
         async def tell(event: events.ClientEvent) -> str:
+            before = app.status
             await connection.events.put(event)
-            await pilot.pause(0.02)
+            await until(pilot, lambda: app.status != before)
             return link_words(app.status.link, app.now)
 
         await pilot.pause()
@@ -102,6 +103,5 @@ async def test_another_account_that_signs_in_gets_its_own_inbox(inbox_app: Calla
     app = inbox_app(follow=connection, enabled=False)
     async with app.run_test(size=(100, 20)) as pilot:
         await connection.events.put(events.Connected("https://data.example.com", "jana", 2))
-        await pilot.pause(0.4)
+        await until(pilot, lambda: app.screen.listing.count == 0)
         assert app.desk.account_words == "jana at data.example.com"
-        assert app.screen.listing.count == 0
