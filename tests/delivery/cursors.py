@@ -128,6 +128,8 @@ def fill_store(store: Any, users: list[str], rows: int) -> None:
                 for name in [f"{user}-{i // len(users)}"]
             ),
         )
+        connection.execute("INSERT INTO by_user SELECT uid, seq FROM events ORDER BY uid, seq")
+        connection.execute("UPDATE folded SET upto = (SELECT max(seq) FROM events)")
         connection.execute("COMMIT")
 
 

@@ -88,8 +88,6 @@ async def pages_damaged(world: World) -> None:
         pass  # makes the store
     users = [f"user-{i}" for i in range(20)]
     fill_store(gateway.data / "inbox.db", users, 2_000)
-    async with world.own_gateway(folder=folder) as gateway:
-        await _folded(gateway)
     store = gateway.data / "inbox.db"
     whole = store.read_bytes()
     middle = len(whole) // 8192 * 4096
@@ -181,13 +179,6 @@ def _small_disk(folder: Path) -> Iterator[bool]:
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-async def _folded(gateway: Gateway) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        with contextlib.closing(sqlite3.connect(gateway.data / "inbox.db")) as connection:
-            while not connection.execute("SELECT upto FROM folded").fetchone()[0]:
-                await asyncio.sleep(0.05)
 
 
 async def _epoch(gateway: Gateway, user: str) -> str:
