@@ -72,13 +72,17 @@ class Announcer:
     def _show(self, announcements: list[Announcement]) -> None:
         if not announcements or self._is_focused():
             return
-        task = asyncio.create_task(self._show_in_thread(announcements))
+        task = asyncio.create_task(self._show_all(announcements))
         self._showing.add(task)
         task.add_done_callback(self._showing.discard)
 
-    async def _show_in_thread(self, announcements: list[Announcement]) -> None:
-        for announcement in announcements:  # D-Bus may take its time
-            await asyncio.to_thread(self._notifier.show, announcement)
+    async def _show_all(self, announcements: list[Announcement]) -> None:
+        """Ask the desktop in a thread, because D-Bus may take its time; write to the terminal here, because others write to it, too."""
+        for announcement in announcements:
+            if await asyncio.to_thread(self._notifier.show_on_desktop, announcement):
+                self._notifier.ring(announcement)
+            else:
+                self._notifier.show(announcement)
 
     def _now_in_zone(self) -> datetime:
         if not self._zone:

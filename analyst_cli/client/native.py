@@ -54,12 +54,25 @@ class Notifier:
         return self._ways[0]
 
     def show(self, announcement: Announcement) -> Way:
-        """Show it; return how that was done."""
+        """Show it; return how that was done. The desktop may take seconds to answer: see `show_on_desktop`."""
         while self.way != "off" and not self._shown(self.way, announcement):
             self._ways.pop(0)
+        self.ring(announcement)
+        return self.way
+
+    def show_on_desktop(self, announcement: Announcement) -> bool:
+        """Show it on the desktop, if that is the way; tell whether it was. Writes nothing to the terminal: it may be called in a thread."""
+        if self.way != "desktop":
+            return False
+        if _show_on_desktop(announcement, self._environ):
+            return True
+        self._ways.pop(0)
+        return False
+
+    def ring(self, announcement: Announcement) -> None:
+        """Ring the terminal's bell where that is wanted, and is not the way already."""
         if self._ring and self._write is not None and self.way not in {"bell", "off"}:
             self._write(bell(announcement))
-        return self.way
 
     def _shown(self, way: Way, announcement: Announcement) -> bool:
         if way == "desktop":

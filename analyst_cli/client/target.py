@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+from analyst_cli import config
 from analyst_cli.client import accounts, servers
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.errors import LocalProblem, SettingsProblem, SignInNeeded, UsageProblem
@@ -62,10 +63,12 @@ def local_inbox(server: str | None = None) -> Inbox:
 
 
 def inbox_for(account: accounts.Account) -> Inbox:
-    """Open the inbox of an account that is connected, and remember it for offline commands."""
+    """Open the inbox of an account that is connected, remember it for offline commands, and forget what is more than `inbox.keep`."""
+    keep = int(config.load()["inbox.keep"])
     inbox = Inbox(accounts.inbox_path(account))
     try:
         accounts.remember(account)
+        inbox.prune(keep)
     except OSError as exc:
         inbox.close()
         raise LocalProblem(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analyst_cli import config, output
+from analyst_cli import output
 from analyst_cli.client.rows import PRIORITIES, Row
 from analyst_cli.commands import options
 from analyst_cli.errors import ServerRefused, SignInNeeded
@@ -58,7 +58,7 @@ def watch(
 async def _watch(target: "Target", form: str, script: str | None, min_level: int, *, notify: bool) -> None:
     from analyst_cli.client.connection import follow  # noqa: PLC0415 - asyncio and websockets cost 80 ms
 
-    inboxes = _Inboxes(int(config.load()["inbox.keep"]))
+    inboxes = _Inboxes()
     watcher = _Watcher(inboxes, form, script, min_level)
     announcer = _announcer(inboxes) if notify else None
     with _ended_by_closed_pipe():
@@ -107,17 +107,15 @@ def _ended_by_closed_pipe() -> Iterator[None]:
 class _Inboxes:
     """The inbox of the connection's thread, and one for this thread."""
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
+    def __init__(self) -> None:
         self._inbox: Inbox | None = None
 
     def open(self, account: "Account") -> "Inbox":
-        """Open the inbox for the connection; what is more than the person wants to keep goes now."""
+        """Open the inbox for the connection, and the one for this thread."""
         from analyst_cli.client.target import inbox_for  # noqa: PLC0415
 
         self.close()
         self._inbox = inbox_for(account)
-        self._inbox.prune(self._keep)
         return inbox_for(account)
 
     @property

@@ -300,3 +300,12 @@ def test_a_process_that_has_it_open_twice_keeps_it_whole_when_another_one_closes
         beside = f"from analyst_cli.client.inbox import Inbox; box = Inbox({str(path)!r}); print(box.cursor().seq); box.close()"
         done = subprocess.run([sys.executable, "-c", beside], capture_output=True, text=True, check=False)
         assert done.stdout.strip() == str(number), done.stderr
+
+
+def test_the_oldest_go_when_there_are_more_than_a_person_keeps(inbox: Inbox) -> None:
+    fill(inbox, *[note(number, tags=["t"]) for number in range(1, 11)])
+    assert inbox.prune(20) == 0
+    assert inbox.prune(4) == 6
+    assert titles(inbox) == ["Title 10", "Title 9", "Title 8", "Title 7"]
+    assert titles(inbox, search="title") == titles(inbox, tag="t") == titles(inbox)
+    assert inbox.unread_count() == 4

@@ -134,6 +134,11 @@ def test_the_manual_page_has_every_command_and_no_mistake_of_groff(home: Path) -
     for name, entry in COMMANDS.items():
         assert f".SS analyst {name}" in page, entry
     checked = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, check=True, timeout=30
+        ["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-z"],
+        input=page,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     assert checked.stderr == ""
