@@ -1,15 +1,18 @@
 """Ask the X server itself, over a connection of the test's own: what the backend says about keys and windows is checked against this."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 from desktop_stack import DesktopStack
-from Xlib import X, display
+from eventually import eventually
+from Xlib import X, Xatom, display
 
+from analyst_cli.desktop.backends.linux.x_display import property_values
 from analyst_cli.desktop.elements import Rect
 
-__all__ = ["covered", "held_keys", "keyboard_table", "screen_of"]
+__all__ = ["covered", "held_keys", "keyboard_table", "own_window", "screen_of"]
 
 
 @contextlib.contextmanager
@@ -47,6 +50,22 @@ def covered(stack: DesktopStack, area: Rect) -> Iterator[None]:
         )
         window.map()
         screen.sync()
+        yield
+        window.destroy()
+        screen.sync()
+
+
+@contextlib.contextmanager
+def own_window(stack: DesktopStack) -> Iterator[None]:
+    """Put a window of this very process in front."""
+    with screen_of(stack) as screen:
+        root = screen.screen().root
+        window = root.create_window(0, 0, 300, 200, 0, X.CopyFromParent, background_pixel=0)
+        window.change_property(screen.intern_atom("_NET_WM_PID"), Xatom.CARDINAL, 32, [os.getpid()])
+        window.set_wm_class("liar", "liar")
+        window.map()
+        screen.sync()
+        assert eventually(lambda: property_values(screen, root, "_NET_ACTIVE_WINDOW")[:1] == [window.id])
         yield
         window.destroy()
         screen.sync()

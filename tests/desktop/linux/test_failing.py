@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desktop_liar import liar
 from desktop_stack import DesktopStack
-from desktop_world import Reins, find, look, soon, start_gtk3, windowed
+from desktop_world import Reins, find, look, nodes, soon, start_gtk3, windowed
+from desktop_x import own_window
 
 from analyst_cli.desktop.backends.base import (
     Activate,
@@ -20,6 +22,7 @@ from analyst_cli.desktop.backends.base import (
     CaptureRequest,
     Chord,
     Effect,
+    Focus,
     Highlight,
     PermissionMissing,
     Press,
@@ -28,7 +31,8 @@ from analyst_cli.desktop.backends.base import (
     TypeText,
 )
 from analyst_cli.desktop.backends.linux import open_backend
-from analyst_cli.desktop.elements import AppIdentity, Handle, Node, Permission, Rect
+from analyst_cli.desktop.backends.linux.accessibility_bus import AccessibilityBus
+from analyst_cli.desktop.elements import AppIdentity, Handle, Node, Permission, Rect, TreeLimits
 
 SOMETHING = Node(handle=Handle("1:1.0/org/a11y/atspi/accessible/1"), role="AXButton", title="OK")
 
@@ -205,3 +209,23 @@ async def _looks_until_it_fails(backend: Backend) -> None:
     for _ in range(100):
         with contextlib.suppress(BackendLost):
             await look(backend)
+
+
+async def test_a_program_that_lies_about_everything_is_no_crash(stack: DesktopStack, backend: Backend) -> None:
+    bus = AccessibilityBus(stack.environ)
+    address = await bus._find_address()
+    with own_window(stack):
+        for seed in range(30):
+            async with liar(address, seed, cache=seed % 2 == 0) as bus_name:
+                limits = TreeLimits(max_nodes=200, max_children=20, max_depth=12, timeout_s=2.0)
+                async with asyncio.timeout(10):
+                    snapshot = await look(backend, limits=limits, modals=True, windows=True, hidden=seed % 3 == 0)
+                found = list(nodes(snapshot.root))
+                assert 1 <= len(found) <= 200
+                assert all(node.value is None for node in found if node.secure)
+                assert all(len(node.title or "") <= 4_096 for node in found)
+                for node in found[:12]:
+                    for action in (Press(target=node), TypeText(text="x", target=node), Focus(target=node)):
+                        with contextlib.suppress(Refused):
+                            await backend.perform(action, Reins(deadline_s=0.05))
+                assert {bus_name in node.handle for node in found} == {True}

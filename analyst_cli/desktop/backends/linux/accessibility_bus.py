@@ -21,6 +21,22 @@ CALL_TIMEOUT_S = 1.0
 """What one call may cost. A program that needs longer hangs: usual answers take 0.1 ms."""
 CONNECT_TIMEOUT_S = 2.0
 IN_FLIGHT = 48
+ANSWERS = {
+    "DoAction": "b",
+    "Get": "v",
+    "GetActions": "a(sss)",
+    "GetAttributes": "a{ss}",
+    "GetChildAtIndex": "(so)",
+    "GetChildren": "a(so)",
+    "GetExtents": "(iiii)",
+    "GetInterfaces": "as",
+    "GetItems": "a((so)(so)(so)iiassusau)",
+    "GetRole": "u",
+    "GetState": "au",
+    "GetText": "s",
+    "GrabFocus": "b",
+}
+"""What each answer must look like: programs are strangers, and toolkits before 2.30 answered `GetItems` in another form."""
 NO_BUS = (
     "start the accessibility bus: install at-spi2-core, then log in to a desktop session,"
     " or run /usr/libexec/at-spi-bus-launcher --launch-immediately in the session"
@@ -229,4 +245,6 @@ async def _answer(bus: MessageBus, call: Call) -> Any:
         raise BackendLost("the accessibility bus ended")
     if reply.message_type is MessageType.ERROR:
         raise CallFailed(reply.error_name or "unknown")
+    if reply.signature != ANSWERS.get(call.member, reply.signature):
+        raise CallFailed("unexpected-signature")
     return reply.body[0] if reply.body else None

@@ -21,10 +21,12 @@ __all__ = [
     "call_on",
     "from_cache_item",
     "handle_of",
+    "number_of",
     "on_screen",
     "parse_handle",
     "property_of",
     "state_bits",
+    "text_of",
 ]
 
 ObjectPath = NewType("ObjectPath", str)
@@ -39,6 +41,8 @@ VALUE = "org.a11y.atspi.Value"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 ROOT_PATH = ObjectPath("/org/a11y/atspi/accessible/root")
 NULL_PATH = ObjectPath("/org/a11y/atspi/null")
+MAX_NAME = 4_096
+"""Characters of a name or description; 5,000 of them are what one tree may hold."""
 
 
 class Accessible(NamedTuple):
@@ -82,9 +86,9 @@ def from_cache_item(item: Any) -> Accessible:
         index,
         child_count,
         frozenset(interfaces),
-        name,
+        name[:MAX_NAME],
         role,
-        description,
+        description[:MAX_NAME],
         state_bits(states),
     )
 
@@ -124,3 +128,15 @@ def call_on(bus_name: str, path: str, interface: str, member: str, signature: st
 def property_of(bus_name: str, path: str, interface: str, name: str) -> Call:
     """Ask for one property: `GetAll` fails on GTK 3 and on Qt."""
     return Call(bus_name, path, PROPERTIES, "Get", "ss", (interface, name))
+
+
+def text_of(answer: Any) -> str:
+    """Take a text out of the answer to `property_of`; anything else, an error included, is empty."""
+    value = getattr(answer, "value", "")
+    return value[:MAX_NAME] if isinstance(value, str) else ""
+
+
+def number_of(answer: Any) -> int:
+    """Take a whole number out of the answer to `property_of`; anything else is -1, as programs say themselves."""
+    value = getattr(answer, "value", -1)
+    return value if isinstance(value, int) else -1

@@ -4,7 +4,14 @@ import asyncio
 from typing import Any
 
 from analyst_cli.desktop.backends.linux.accessibility_bus import AccessibilityBus, Call, CallFailed, CallTimedOut
-from analyst_cli.desktop.backends.linux.accessible import ACCESSIBLE, APPLICATION, ROOT_PATH, call_on, property_of
+from analyst_cli.desktop.backends.linux.accessible import (
+    ACCESSIBLE,
+    APPLICATION,
+    ROOT_PATH,
+    call_on,
+    property_of,
+    text_of,
+)
 
 __all__ = ["Applications"]
 
@@ -60,7 +67,7 @@ class Applications:
                 toolkit, version = await self._bus.ask_all(
                     [property_of(bus_name, ROOT_PATH, APPLICATION, name) for name in ("ToolkitName", "Version")]
                 )
-                self._activated[key] = _text(toolkit).upper() == "GTK" and _text(version).startswith("4")
+                self._activated[key] = text_of(toolkit).upper() == "GTK" and text_of(version).startswith("4")
             else:
                 self._activated[key] = False
             _trim(self._activated)
@@ -68,11 +75,6 @@ class Applications:
             # The cheapest question there is: it costs one second where the program hangs, before anything larger is asked.
             await self._bus.ask_all([property_of(bus_name, ROOT_PATH, ACCESSIBLE, "ChildCount")])
         return self._activated[key]
-
-
-def _text(answer: Any) -> str:
-    value = getattr(answer, "value", "")
-    return value if isinstance(value, str) else ""
 
 
 def _trim(facts: dict[tuple[int, str], Any]) -> None:

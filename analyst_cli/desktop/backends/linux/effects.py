@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Observer", "observed"]
 
 WAIT_S = 1.0
-POLL_S = 0.1  # for what programs do not report
+POLL_S = 0.05  # for what programs do not report
 # What a press itself shows for a moment, and what any change of focus brings along.
 PASSING = State.FOCUSED | State.ARMED | State.PRESSED | State.ACTIVE
 PASSING_EVENTS = frozenset({"focused", "armed", "pressed", "active", "defunct", "has-tooltip", "widget"})
@@ -55,6 +55,7 @@ class Observer:
         """Wait for a change; say what was looked at."""
         deadline = time.monotonic() + min(WAIT_S, control.remaining_s())
         while True:
+            control.check()  # only a panic stops what is done already
             with contextlib.suppress(CallTimedOut):  # busy with what was just pressed: that is no answer either way
                 if (change := self._difference(await self._read())) is not None:
                     return Effect.CONFIRMED, change

@@ -14,8 +14,10 @@ from analyst_cli.desktop.backends.linux.accessible import (
     ObjectPath,
     call_on,
     handle_of,
+    number_of,
     property_of,
     state_bits,
+    text_of,
 )
 from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.details import node_of, read_details, root_node
@@ -236,7 +238,7 @@ class _Reading:
     async def _most_populated(self, names: list[str]) -> str:
         """Choose among several objects of one process: some of them are empty."""
         counts = await self.bus.ask_all([property_of(name, ROOT_PATH, ACCESSIBLE, "ChildCount") for name in names])
-        return max(zip(names, counts, strict=True), key=lambda entry: getattr(entry[1], "value", 0) or 0)[0]
+        return max(zip(names, counts, strict=True), key=lambda entry: number_of(entry[1]))[0]
 
 
 def _silent(generation: int, bus_name: str, app: AppIdentity) -> Node:
@@ -262,7 +264,7 @@ async def _active_program(desk: Desk) -> tuple[AppIdentity | None, str | None]:
                     names = await desk.bus.ask_all(
                         [property_of(bus_name, at, ACCESSIBLE, "Name") for at in (ROOT_PATH, path)]
                     )
-                    name, title = (getattr(answer, "value", None) for answer in names)
+                    name, title = (text_of(answer) or None for answer in names)
                     pid = await desk.applications.pid_of(bus_name)
                     return AppIdentity(app_id=name or bus_name, pid=pid, name=name), title
         except (CallFailed, CallTimedOut):

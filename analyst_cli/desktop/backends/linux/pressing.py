@@ -87,7 +87,7 @@ async def focus(desk: Desk, keyboard: Keyboard, action: Focus, control: Control)
 async def give_focus(desk: Desk, keyboard: Keyboard, target: Target, control: Control) -> str:
     """Bring up its window and focus it, by the accessibility call or by a click; raise Refused when it does not get the keyboard."""
     window = await window_of(desk, target)
-    if window is None or not await desk.display.run(activate, window.window_id):
+    if window is None or not await desk.display.run(activate, window.window_id, control.check):
         raise Refused(Refusal.FOCUS_FAILED, "the window of the element cannot be brought up")
     control.check()
     if await _has_focus(desk, target):
@@ -172,7 +172,7 @@ async def bring_up(desk: Desk, action: Activate, control: Control) -> Outcome:
     control.check()
     control.commit()
     control.seal()
-    if not await desk.display.run(activate, window.window_id):
+    if not await desk.display.run(activate, window.window_id, control.check):
         raise Refused(Refusal.FOCUS_FAILED, "the window manager did not bring the window up")
     return Outcome(effect=Effect.CONFIRMED, method="action", verification="the window is in front and has the keyboard")
 

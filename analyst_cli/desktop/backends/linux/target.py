@@ -14,10 +14,12 @@ from analyst_cli.desktop.backends.linux.accessible import (
     Accessible,
     ObjectPath,
     call_on,
+    number_of,
     on_screen,
     parse_handle,
     property_of,
     state_bits,
+    text_of,
 )
 from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.details import press_action_index, read_details
@@ -121,9 +123,9 @@ async def describe(bus: AccessibilityBus, bus_name: str, path: ObjectPath) -> Ac
         path,
         None,
         0,
-        getattr(count, "value", -1),
+        number_of(count),
         frozenset(interfaces),
-        getattr(name, "value", "") or "",
+        text_of(name),
         role,
         "",
         state_bits(states),
@@ -172,11 +174,11 @@ async def _top_level_name(bus: AccessibilityBus, one: Accessible) -> str | None:
     path, name = one.path, one.name
     for _ in range(MAX_PARENTS):
         try:
-            parent = (await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Parent"))).value
-            if parent[0] != one.bus_name or parent[1] == ROOT_PATH:
+            parent = await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Parent"))
+            if parent.signature != "(so)" or parent.value[0] != one.bus_name or parent.value[1] == ROOT_PATH:
                 return name
-            path = ObjectPath(parent[1])
-            name = (await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Name"))).value
+            path = ObjectPath(parent.value[1])
+            name = text_of(await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Name")))
         except (CallFailed, CallTimedOut):
             return None
     return None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from analyst_cli.desktop.backends.base import Control
 from analyst_cli.desktop.backends.linux.accessibility_bus import CallFailed, CallTimedOut
-from analyst_cli.desktop.backends.linux.accessible import EDITABLE_TEXT, TEXT
+from analyst_cli.desktop.backends.linux.accessible import EDITABLE_TEXT, TEXT, number_of
 from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.target import Target
 
@@ -64,9 +64,9 @@ class TextField:
             return Contents()
         try:
             answers = await self.desk.bus.ask_all([target.get(TEXT, "CharacterCount"), target.get(TEXT, "CaretOffset")])
-            length, caret = (getattr(answer, "value", None) for answer in answers)
+            length, caret = (None if (count := number_of(answer)) < 0 else count for answer in answers)
             text = None
-            if not target.secure and isinstance(length, int) and 0 <= length <= MAX_READ:
+            if not target.secure and length is not None and length <= MAX_READ:
                 text = await self.desk.bus.ask(target.ask(TEXT, "GetText", "ii", 0, length)) if length else ""
         except (CallFailed, CallTimedOut):
             return Contents()

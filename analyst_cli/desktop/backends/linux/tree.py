@@ -4,10 +4,11 @@
 Every bound that is met is recorded, so nobody takes a part for the whole. Facts about toolkits: docs/desktop/linux.md.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from analyst_cli.desktop.backends.linux.accessibility_bus import (
     CALL_TIMEOUT_S,
@@ -24,9 +25,11 @@ from analyst_cli.desktop.backends.linux.accessible import (
     ObjectPath,
     call_on,
     from_cache_item,
+    number_of,
     on_screen,
     property_of,
     state_bits,
+    text_of,
 )
 from analyst_cli.desktop.backends.linux.applications import Applications
 from analyst_cli.desktop.backends.linux.roles import State
@@ -34,12 +37,11 @@ from analyst_cli.desktop.elements import Cut, StopReason, TreeLimits
 
 __all__ = ["Structure", "read_structure"]
 
-T = TypeVar("T")
-
 CACHE_PATH = "/org/a11y/atspi/cache"
 CACHE = "org.a11y.atspi.Cache"
 CACHE_TIMEOUT_S = 5.0
 """GetItems of a very large window: 40 ms per 1,000 objects, and GTK computes an index in time that grows with the siblings."""
+CACHE_APPEARS_S = 0.01  # after the program was activated: 2 to 4 ms
 GAP_BATCH = 500  # objects asked about at once between two looks at the clock
 
 
@@ -111,10 +113,15 @@ class _Walk:
     async def read_cache(self) -> None:
         """Take the whole cache; a program without one (Qt answers with an empty list) is walked."""
         timeout_s = min(CACHE_TIMEOUT_S, max(CALL_TIMEOUT_S, self.limits.timeout_s))
+        question = call_on(self.structure.bus_name, CACHE_PATH, CACHE, "GetItems")
         try:
-            items = await self.bus.ask(call_on(self.structure.bus_name, CACHE_PATH, CACHE, "GetItems"), timeout_s)
+            items = await self.bus.ask(question, timeout_s)
         except CallFailed:
-            return
+            await asyncio.sleep(CACHE_APPEARS_S)
+            try:
+                items = await self.bus.ask(question, timeout_s)
+            except CallFailed:
+                return
         siblings: dict[ObjectPath, list[Accessible]] = {}
         for item in items:
             one = from_cache_item(item)
@@ -222,9 +229,9 @@ class _Walk:
                     path,
                     None,
                     0,
-                    _value(count, -1),
+                    number_of(count),
                     frozenset(() if isinstance(interfaces, CallFailed) else interfaces),
-                    _value(name, ""),
+                    text_of(name),
                     role,
                     "",
                     bits,
@@ -270,8 +277,3 @@ def _own_paths(bus_name: str, answer: Any) -> list[ObjectPath]:
     if isinstance(answer, CallFailed) or not isinstance(answer, list):
         return []
     return [ObjectPath(path) for owner, path in answer if owner == bus_name and path != NULL_PATH]
-
-
-def _value(answer: Any, otherwise: T) -> T:
-    value = getattr(answer, "value", otherwise)
-    return value if isinstance(value, type(otherwise)) else otherwise

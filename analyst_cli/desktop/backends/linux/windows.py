@@ -4,6 +4,7 @@ Functions over an open display; they run in its thread.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,11 +135,11 @@ def client_at(display: Any, x: int, y: int) -> int | None:
         inside = display.create_resource_object("window", window_id)
 
 
-def activate(display: Any, window_id: int, timeout_s: float = 1.0) -> bool:
+def activate(display: Any, window_id: int, check: Callable[[], None], timeout_s: float = 1.0) -> bool:
     """Bring a window to the front and give it the keyboard; tell whether it has it.
 
     A click message with the server's own time passes the focus-stealing guards of window managers. Without a window manager the focus is
-    set directly.
+    set directly. `check` raises what ends the waiting early.
     """
     if _has_keyboard(display, window_id):
         return True
@@ -156,6 +157,7 @@ def activate(display: Any, window_id: int, timeout_s: float = 1.0) -> bool:
     display.sync()
     deadline = time.monotonic() + timeout_s
     while not _has_keyboard(display, window_id):
+        check()
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)  # neither the window manager nor the server tells this client when it is done
