@@ -1,5 +1,6 @@
 """The dashboard: the person's own notifications with their charts and read state, and the channels that bring them."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -60,7 +61,8 @@ async def dashboard(request: web.Request) -> web.Response:
     snapshot = await parts.inbox.snapshot(User(user), limit=SHOWN)
     shown = _shown(snapshot, now=parts.now())
     socket = ws_url(parts.settings, request[ORIGIN])
-    return page(
+    return await asyncio.to_thread(
+        page,
         "dashboard.html",
         user=user,
         connect_to="{0.scheme}://{0.netloc}".format(urlsplit(socket)),
@@ -83,7 +85,8 @@ async def notifications_fragment(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     snapshot = await parts.inbox.snapshot(User(user), limit=SHOWN)
     shown = _shown(snapshot, now=parts.now())
-    html = rendered("notifications.html", notifications=shown, unread=sum(not each.read for each in shown))
+    unread = sum(not each.read for each in shown)
+    html = await asyncio.to_thread(rendered, "notifications.html", notifications=shown, unread=unread)
     return web.Response(text=html, content_type="text/html", charset="utf-8")
 
 

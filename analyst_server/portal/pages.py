@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analyst_server.portal.message_html import message_html
 from analyst_server.wire.inert import inert_line, inert_text
 
 __all__ = ["STATIC", "TEMPLATES", "error_page", "page", "rendered"]
@@ -27,6 +28,7 @@ def _environment() -> Environment:
     )
     environment.filters["inert"] = inert_text
     environment.filters["inert_line"] = inert_line
+    environment.filters["message_html"] = message_html
     environment.filters["day"] = lambda text: datetime.fromisoformat(text).strftime("%-d %B %Y, %H:%M UTC")
     return environment
 

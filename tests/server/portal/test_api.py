@@ -1,9 +1,12 @@
 """The API of apps, publishers and operators: scripts, Telegram, dispatch from afar, downloads, link state."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analyst_server.errors import ConfigProblem, StoreUnavailable
 from analyst_server.identity.oidc import OidcClient
@@ -11,6 +14,7 @@ from analyst_server.portal.audit import ADMINISTRATOR, audit_lines, prune_audit
 from analyst_server.portal.chart_svg import chart_svg
 from analyst_server.portal.database import MIGRATIONS, open_database
 from analyst_server.portal.link_state import LinkState
+from analyst_server.portal.message_html import message_html
 from analyst_server.portal.settings import PortalSettings, checked
 from analyst_server.wire.messages import Chart, Series
 from tests.support.portal_world import World, portal_world
@@ -235,6 +239,47 @@ async def test_an_app_of_the_source_system_is_told_where_link_by_token_is_off(tm
         browser.post("/api/desktop/authorize") as answer,
     ):
         assert (answer.status, "analyst login" in (await answer.json())["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("message", "html"),
+    [
+        (
+            "**AMZN** made *5.97*\nin `September`",
+            "<p><strong>AMZN</strong> made <em>5.97</em><br>\nin <code>September</code></p>",
+        ),
+        ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
+        ("# no heading | no table", "<p># no heading | no table</p>"),
+        ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
+        ("<img src=x onerror=alert(1)>", "<p>&lt;img src=x onerror=alert(1)&gt;</p>"),
+        (
+            "![x](https://evil.example/x.png)",
+            '<p>!<a href="https://evil.example/x.png" rel="noreferrer noopener nofollow">x</a></p>',
+        ),
+        ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
+        ("[x](JaVaScRiPt&#58;alert(1))", "<p>[x](JaVaScRiPt:alert(1))</p>"),
+        ("[x](data:text/html,hi) [y](/signout)", "<p>[x](data:text/html,hi) [y](/signout)</p>"),
+        (
+            '[x](https://a.example/"onclick="alert(1))',
+            '<p><a href="https://a.example/%22onclick=%22alert(1)" rel="noreferrer noopener nofollow">x</a></p>',
+        ),
+        ("```\n<b>\n```", "<pre><code>&lt;b&gt;\n</code></pre>"),
+        ("\x1b[31m\u202e", "<p>␛[31m�</p>"),
+        ("*" * 4_097 + "<b>", '<p class="typed">' + f"{'*' * 4_097}&lt;b&gt;</p>"),
+    ],
+)
+def test_a_message_is_shown_with_a_little_markdown_and_nothing_else(message: str, html: str) -> None:
+    assert message_html(message).strip() == html
+
+
+@given(st.text(alphabet=st.sampled_from("<>\"'&`*_[]()!#-\n ab/:\\"), max_size=80))
+def test_no_message_makes_a_tag_of_its_own(message: str) -> None:
+    tags = set(re.findall(r"<(/?[a-z]+)", message_html(message)))
+    assert tags <= {
+        f"{slash}{tag}"
+        for tag in ("p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "a")
+        for slash in ("", "/")
+    }
 
 
 @pytest.mark.parametrize(
