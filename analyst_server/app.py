@@ -110,7 +110,7 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
         start(keep_up(log, images, _retention(settings)))
         running = Running("", socket, data_dir, secret, hub, tokens)
         gate, ws_port = await _open_listeners(stack, start, settings.gateway, running, publisher)
-        scripts = scripts_of_users(settings, publisher.publish)
+        scripts = scripts_of_users(stack, settings, publisher.publish)
         telegram = await open_channel_parts(stack, settings, data_dir, log, images, scripts=scripts)
         ports = PortalPorts(
             authentication,

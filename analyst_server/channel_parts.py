@@ -1,5 +1,6 @@
 """The channels' and the scripts' share of the composition: their settings from ours, their ports from the other parts."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -64,11 +65,15 @@ def _as_the_portal_has_it(link: Link | None) -> TelegramLink | None:
     return None if link is None else TelegramLink(link.chat_id, link.linked_at)
 
 
-def scripts_of_users(settings: Settings, publish: Callable[[bytes], Awaitable[HttpAnswer]]) -> ScriptsOfUsers | None:
-    """Return the scripts of all users, None where the settings switch them off."""
+def scripts_of_users(
+    stack: contextlib.AsyncExitStack, settings: Settings, publish: Callable[[bytes], Awaitable[HttpAnswer]]
+) -> ScriptsOfUsers | None:
+    """Return the scripts of all users until the stack unwinds, None where the settings switch them off."""
     if not settings.runner.enabled:
         return None
-    return ScriptsOfUsers(publish, group=settings.runner.group, command=settings.runner.command)
+    scripts = ScriptsOfUsers(publish, group=settings.runner.group, command=settings.runner.command)
+    stack.push_async_callback(asyncio.to_thread, scripts.close)
+    return scripts
 
 
 async def open_channel_parts(

@@ -38,7 +38,7 @@ async def serve_telegram(
     async with contextlib.AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_sqlite_inbox(data_dir / INBOX_FILE, settings=WriterSettings()))
         images = ImageStore(data_dir / IMAGES_FOLDER, log)
-        scripts = scripts_of_users(settings, publish)
+        scripts = scripts_of_users(stack, settings, publish)
         links = await open_channel_parts(stack, settings, data_dir, log, images, scripts=scripts, own_process=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

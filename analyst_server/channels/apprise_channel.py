@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = ["FILE_NAME", "AppriseChannel", "apprise_is_installed"]
 FILE_NAME = "channel_urls.json"
 INTERVAL_S = 1.0  # Slack's documented pace of incoming webhooks; nobody else's is stricter
 TIMEOUT_S = 60.0
+MAX_THREADS = 8
 
 
 class AppriseChannel:
@@ -35,6 +37,13 @@ class AppriseChannel:
         self._read_image = read_image
         self._now = now
         self._sent_at: dict[str, float] = {}
+        self._threads = ThreadPoolExecutor(
+            MAX_THREADS, thread_name_prefix="apprise"
+        )  # a service that hangs keeps none of the loop's
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way ends with its own time limit."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def users(self) -> Collection[str]:
         """Return who wants to be told; blocking. Raises `StoreUnavailable`."""
@@ -59,7 +68,9 @@ class AppriseChannel:
         image = await self._read_image(item.user, name) if name else None
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                note = await asyncio.to_thread(_notify, url, item.notification, image)
+                note = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, _notify, url, item.notification, image
+                )
         except TimeoutError as exc:
             raise DeliveryFailed(Failure("no answer within a minute", unconfirmed=True)) from exc
         return Receipt(note=note)

@@ -80,6 +80,7 @@ async def open_channels(
         )
         if some_have_urls:
             apprise = AppriseChannel(settings.data_dir, read_image, now=now)
+            stack.callback(apprise.close)
             delivery = Delivery(outbox, apprise, first_delay_s=settings.first_delay_s, now=now)
             following = Following(log, outbox, apprise, apprise.users, queued=delivery.wake.set, now=now)
             await _start(stack, following, delivery)

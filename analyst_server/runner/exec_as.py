@@ -48,8 +48,8 @@ def account_settings(environ: MutableMapping[str, str], *, group: str) -> Runner
     return RunnerSettings.of_this_user(home=Path(account.pw_dir))
 
 
-def answer_to(settings: RunnerSettings, command: str, name: str) -> dict[str, Any]:
-    """Return the answer to `list`, `run NAME` or `sync-status`; what is wrong is in `error`."""
+def answer_to(settings: RunnerSettings, command: str, name: str, *, stop_fd: int | None = None) -> dict[str, Any]:
+    """Return the answer to `list`, `run NAME` or `sync-status`; what is wrong is in `error`. `stop_fd` becoming readable ends a run."""
     try:
         history = History(settings.history_file)
         try:
@@ -57,7 +57,7 @@ def answer_to(settings: RunnerSettings, command: str, name: str) -> dict[str, An
                 case "list":
                     return {"ok": True, "scripts": overview(settings, history, now=time.time())}
                 case "run":
-                    return _run_now(settings, history, name)
+                    return _run_now(Flight(settings, history, stop_fd=stop_fd), name)
                 case "sync-status":
                     sent = Flight(settings, history).flush_waiting()
                     scripts = overview(settings, history, now=time.time())
@@ -76,11 +76,11 @@ def answer_to(settings: RunnerSettings, command: str, name: str) -> dict[str, An
         return {"ok": False, "error": str(exc)}
 
 
-def _run_now(settings: RunnerSettings, history: History, name: str) -> dict[str, Any]:
+def _run_now(flight: Flight, name: str) -> dict[str, Any]:
     """Run one script and return what it says, with its chart as base64. Raises `ServerError`."""
-    script = find_script(settings.scripts_dir, name)
+    script = find_script(flight.settings.scripts_dir, name)
     try:
-        said = Flight(settings, history).hand_over(script)
+        said = flight.hand_over(script)
     except Busy:
         return {"ok": False, "name": script.path.name, "error": f"{script.stem} is running already"}
     return _answer(script.path.name, said)

@@ -17,12 +17,15 @@ import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from analyst_server.errors import StoreUnavailable
 from analyst_server.runner.exec_as import DEFAULT_GROUP, answer_to
+from analyst_server.runner.loop import Stop
 from analyst_server.runner.scripts import ScriptNotFound, ScriptProblem
 from analyst_server.runner.settings import RunnerSettings
 
@@ -67,6 +70,18 @@ class ScriptsOfUsers:
     sudo: str = "sudo"
     command: Sequence[str] = ()  # what sudoers allows; empty: the `analyst` of the PATH
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
+    _threads: ThreadPoolExecutor = (
+        field(  # of its own: a script may take its minute, and others need the loop's threads
+            default_factory=lambda: ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="own-script")
+        )
+    )
+    _stop: Stop = field(default_factory=Stop)
+
+    def close(self) -> None:
+        """End the scripts that run, and return when they have ended."""
+        self._stop.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._stop.close()
 
     async def list(self, user: str) -> list[OwnedScript]:
         """Return the user's scripts by name. Raises `ServerError`."""
@@ -97,7 +112,9 @@ class ScriptsOfUsers:
     async def _ask(self, user: str, *words: str) -> dict[str, Any]:
         async with self._turns:
             if user == self.own.user:
-                answer = await asyncio.to_thread(answer_to, self.own, words[0], words[1] if len(words) > 1 else "")
+                name = words[1] if len(words) > 1 else ""
+                ask = partial(answer_to, self.own, words[0], name, stop_fd=self._stop.readable)
+                answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
             else:
                 answer = await self._ask_by_sudo(user, words)
         if not answer.get("ok"):

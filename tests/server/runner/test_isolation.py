@@ -1,5 +1,6 @@
 """Scripts of other users with real accounts and the real sudo: as them, with one line in sudoers, and nothing else."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from analyst_server.runner.isolation import ScriptsOfUsers
 from analyst_server.runner.scripts import ScriptNotFound, ScriptProblem
 from analyst_server.runner.settings import RunnerSettings
 from tests.support.accounts import Accounts, accounts
+from tests.support.eventually import eventually
 
 SCRIPT = """
 import json, os, pwd
@@ -171,6 +173,18 @@ async def test_the_own_account_needs_no_sudo_and_a_broken_chart_mutes_nothing(se
     await scripts.run("petr", "who")
     assert ["image_path" in body["notification"] for body in dispatch.bodies] == [True, False]  # type: ignore[operator]
     assert not settings.cooldown_file("who").exists()
+
+
+async def test_a_script_that_runs_ends_with_the_server(settings: RunnerSettings, tmp_path: Path) -> None:
+    (settings.scripts_dir / "hangs.py").write_text(
+        f"open({str(tmp_path / 'began')!r}, 'w'); import time; time.sleep(600)"
+    )
+    scripts = ScriptsOfUsers(Dispatches(), own=settings)
+    running = asyncio.ensure_future(scripts.run("petr", "hangs"))
+    assert await asyncio.to_thread(eventually, (tmp_path / "began").exists)
+    await asyncio.to_thread(scripts.close)
+    with pytest.raises(ScriptProblem, match="hangs: the runner was stopped in the middle of it"):
+        await running
 
 
 async def test_a_gateway_that_cannot_store_is_no_success(settings: RunnerSettings) -> None:
