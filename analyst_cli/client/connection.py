@@ -29,6 +29,7 @@ from analyst_server.wire.messages import Cursor
 
 __all__ = ["follow"]
 
+SLEEP_S = 20.0  # a clock that runs ahead of the monotonic one by so much within a tick
 TICK_S = 0.5  # how soon marks and changes of other processes are noticed; costs microseconds
 
 
@@ -42,6 +43,7 @@ class _Line:
     delay_s: Callable[[int], float]
     open_inbox: Callable[[Account], Inbox]
     device: str | None
+    wall: Callable[[], float]
     inbox: Inbox | None
     told_pos: int  # the newest arrival that was told
     account: Account | None = None  # whose inbox was opened here; None: none yet, or it was given
@@ -59,12 +61,13 @@ async def follow(
     delay_s: Callable[[int], float] | None = None,
     open_inbox: Callable[[Account], Inbox] = inbox_for,
     device: str | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> AsyncGenerator[ClientEvent, None]:
     """Yield what happens, for ever; end after `SignInExpired` or `Stopped`. Close the iterator to disconnect.
 
     `inbox` is used when it is given, else the one of the account that signs in is opened (and closed at the end). Setting `nudge` connects at once,
     or sends new marks at once. `delay_s` gives the wait before an attempt, `device` another
-    name for this device than the machine's.
+    name for this device than the machine's, `wall` the clock that goes on while the machine sleeps.
     """
     line = _Line(
         target=target,
@@ -73,6 +76,7 @@ async def follow(
         delay_s=delay_s or (lambda attempt: backoff.delay_s(attempt, random.random())),  # noqa: S311 - spreads load, hides nothing
         open_inbox=open_inbox,
         device=device,
+        wall=wall,
         inbox=inbox,
         told_pos=0 if inbox is None else inbox.newest_pos(),
     )
@@ -135,7 +139,7 @@ async def _one_connection(line: _Line) -> AsyncGenerator[ClientEvent, None]:
         if ended is not None:
             yield ended
     except StaleEpoch as stale:
-        raise _Again("another process has met a newer log", None) from stale
+        raise _Again("another process has met a newer log of the server", line.delay_s(1)) from stale
     except (
         LocalProblem
     ) as problem:  # locked, or the disk is full: what is not stored is not acknowledged, and comes again
@@ -150,10 +154,16 @@ async def _session_events(
     """Feed the session, store, tell and answer until the socket closes. Raises `Closed`, `_Again`."""
     delivery: Delivery | None = None
     await socket.send(session.hello())
-    heard_at = time.monotonic()
+    heard_at = now = time.monotonic()
+    wall = line.wall()
     while True:
         batch = await socket.receive(within_s=TICK_S)
-        now = time.monotonic()
+        slept_s = (line.wall() - wall) - (time.monotonic() - now)
+        now, wall = time.monotonic(), line.wall()
+        if (
+            slept_s > SLEEP_S
+        ):  # the monotonic clock stands still meanwhile, and the line is dead without anybody having said so
+            raise Closed(CloseCode.TIMEOUT, "this machine has slept, or its clock was set")
         if batch:
             heard_at = now
         elif now - heard_at > session.silence_limit_s:

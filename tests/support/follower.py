@@ -1,6 +1,7 @@
 """A client under test: `follow` in a task, what it tells in a list, and waits with deadlines."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ class Follower:
     ) -> None:
         """`path` is that of an inbox of its own; else the account's."""
         self.seen: list[ClientEvent] = []
+        self.slept_s = 0.0  # how long the machine has slept
         self.nudge = asyncio.Event()
         self._changed = asyncio.Event()
         self._target = Target(url, url)
@@ -54,7 +56,14 @@ class Follower:
 
     async def _run(self) -> None:
         opens = {} if self._opens is None else {"open_inbox": self._opens}
-        following = follow(self._target, nudge=self.nudge, delay_s=self._delay_s, device=self._device, **opens)
+        following = follow(
+            self._target,
+            nudge=self.nudge,
+            delay_s=self._delay_s,
+            device=self._device,
+            wall=lambda: time.time() + self.slept_s,
+            **opens,
+        )
         async with aclosing(following) as events:
             async for event in events:
                 self.seen.append(event)

@@ -216,6 +216,18 @@ async def test_a_nudge_ends_the_wait(gateway: ScriptedGateway) -> None:
         await gateway.accept()
 
 
+async def test_a_machine_that_has_slept_connects_anew_at_once(gateway: ScriptedGateway) -> None:
+    async with Follower(gateway.url) as client:
+        server = await gateway.accept()
+        await server.greet(seq=0)
+        await server.send(type="replay_done", seq=0)
+        await client.until(CaughtUp)
+        client.slept_s = 8 * 3_600.0
+        client.nudge.set()
+        assert "has slept" in (await client.until(ConnectionLost)).problem
+        await gateway.accept()
+
+
 async def test_nobody_listening_is_a_sentence_and_a_wait(gateway: ScriptedGateway) -> None:
     async with Follower("ws://127.0.0.1:9/", delay_s=lambda _: 3_600.0) as client:
         lost = await client.until(ConnectionLost)
