@@ -50,6 +50,7 @@ class Shown(msgspec.Struct, frozen=True):
     image_alt: str
     chart: str  # SVG; empty: none
     resolved: bool
+    url: str  # on the web; empty: none
 
 
 async def dashboard(request: web.Request) -> web.Response:
@@ -150,6 +151,7 @@ def _as_shown(stored: StoredNotification, *, now: float) -> Shown:
         image_alt=body.image_alt or f"Chart of “{body.title}”",
         chart=chart_svg(body.chart) if body.chart is not None else "",
         resolved=body.status == "resolved",
+        url=body.url if body.url and body.url.startswith(("https://", "http://")) else "",
     )
 
 

@@ -283,6 +283,7 @@ async def test_what_strangers_wrote_is_shown_as_text(world: World) -> None:
     chart = {"kind": "line", "x": [evil, evil], "series": [{"name": evil, "y": [1, 2]}]}
     await world.notify("petr", 'n2"><b>', title="x", chart=chart)
     await world.notify("petr", "n3", title="x", image_url="https://evil.example/x.png")
+    await world.notify("petr", "n4", title="x", url='https://wiki.example/"onclick="x')
     async with world.browser("petr") as browser, browser.get("/") as page:
         html = await page.text()
     assert "<script>alert" not in html
@@ -290,6 +291,7 @@ async def test_what_strangers_wrote_is_shown_as_text(world: World) -> None:
     assert "evil.example" not in html
     assert "\x1b" not in html
     assert "\u202e" not in html
+    assert 'href="https://wiki.example/&#34;onclick=&#34;x"' in html
     assert 'data-id="n2&#34;&gt;&lt;b&gt;"' in html
 
 
