@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import struct
 import zlib
 from contextlib import suppress
@@ -235,6 +236,20 @@ async def test_upkeep_cleans_the_log_and_the_folder(desk: Desk) -> None:
             await asyncio.sleep(0.01)
     upkeep.cancel()
     assert (await desk.log.snapshot(PETR)).notifications == ()
+
+
+async def test_a_full_disk_leaves_no_half_of_a_picture(desk: Desk) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = Image.frombytes("RGB", (200, 200), os.urandom(120_000))
+    written = BytesIO()
+    noise.save(written, "PNG")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(StoreUnavailable, match="image store cannot be used: File too large"):
+            await desk.store.put(written.getvalue())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [each.name for each in desk.folder.iterdir()] == [".lock"]
 
 
 async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,15 @@ async def test_the_file_is_for_its_owner_alone(inbox: SqliteInbox, path: Path) -
     assert {each.name: oct(each.stat().st_mode & 0o777) for each in path.parent.glob("inbox.db*")} == dict.fromkeys(
         ("inbox.db", "inbox.db-wal", "inbox.db-shm"), "0o600"
     )
+
+
+@pytest.mark.parametrize(("word", "level"), [("FULL", 2), ("NORMAL", 1)])
+async def test_a_commit_waits_for_the_disk_as_the_setting_says(path: Path, word: Any, level: int) -> None:
+    async with open_sqlite_inbox(path, settings=WriterSettings(synchronous=word)) as inbox:
+        found = await inbox._writer.submit(
+            lambda transaction: transaction.connection.execute("PRAGMA synchronous").fetchone()
+        )
+    assert found == (level,)
 
 
 async def test_whatever_waits_is_committed_together(path: Path) -> None:
