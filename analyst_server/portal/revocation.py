@@ -77,7 +77,9 @@ class Authentication:
 
 def read_revocations(database: Database) -> Revocations:
     """Read what is refused now."""
-    users = database.rows("SELECT name, disabled_at, tokens_not_before FROM users")
+    users = database.rows(
+        "SELECT name, disabled_at, tokens_not_before FROM users WHERE disabled_at IS NOT NULL OR tokens_not_before > 0"
+    )
     return Revocations(
         disabled_users=frozenset(row["name"] for row in users if row["disabled_at"] is not None),
         not_before={row["name"]: row["tokens_not_before"] for row in users if row["tokens_not_before"]},
