@@ -22,13 +22,17 @@ __all__ = ["Notifier", "Way", "bell", "desktop_way", "osc_sequence", "terminal_w
 Way = Literal["desktop", "osc9", "osc777", "osc99", "bell", "off"]
 
 _DBUS_TIMEOUT_S = 3.0
-_TERMINALS: dict[str, Way] = {
-    # https://iterm2.com/documentation-escape-codes.html, https://wezfurlong.org/wezterm, https://ghostty.org/docs, Warp's documentation
-    "iTerm.app": "osc9",
-    "WezTerm": "osc777",
-    "ghostty": "osc777",
-    "WarpTerminal": "osc777",
-}
+_TERMINALS: tuple[tuple[str, Way], ...] = (
+    # https://iterm2.com/documentation-escape-codes.html, https://sw.kovidgoyal.net/kitty/desktop-notifications/, and for OSC 777
+    # the documentation of WezTerm, Ghostty, foot, urxvt and Warp; looked for in the names that terminals give themselves
+    ("iterm", "osc9"),
+    ("kitty", "osc99"),
+    ("wezterm", "osc777"),
+    ("ghostty", "osc777"),
+    ("warp", "osc777"),
+    ("foot", "osc777"),
+    ("rxvt", "osc777"),
+)
 
 
 class Notifier:
@@ -100,18 +104,12 @@ def desktop_way(environ: Mapping[str, str], platform: str = sys.platform) -> boo
 
 def terminal_way(environ: Mapping[str, str]) -> Way:
     """Return the sequence that the terminal of this environment shows as a notification, else the bell."""
-    program, term = environ.get("TERM_PROGRAM", ""), environ.get("TERM", "")
-    if environ.get(
-        "TMUX"
-    ):  # passes sequences on only where `allow-passthrough` is on, which is asked for by `LC_TERMINAL` of the outer one
-        program = environ.get("LC_TERMINAL", "") if _tmux_passes(environ) else ""
-        program = "iTerm.app" if program == "iTerm2" else program
-        return _TERMINALS.get(program, "bell")
-    if environ.get("KITTY_WINDOW_ID") or "kitty" in term:
+    if environ.get("TMUX"):
+        passes, names = _asked_of_tmux(environ)
+        return _way_of(f"{names} {environ.get('LC_TERMINAL', '')}") if passes else "bell"
+    if environ.get("KITTY_WINDOW_ID"):
         return "osc99"
-    if term.startswith(("foot", "rxvt")):
-        return "osc777"
-    return _TERMINALS.get(program, "bell")
+    return _way_of(f"{environ.get('TERM_PROGRAM', '')} {environ.get('LC_TERMINAL', '')} {environ.get('TERM', '')}")
 
 
 def osc_sequence(way: Way, announcement: Announcement) -> str:
@@ -154,21 +152,31 @@ def _ways(via: str, environ: Mapping[str, str], *, has_terminal: bool) -> list[W
             return [*ways, *dict.fromkeys([terminal, "bell" if has_terminal else "off", "off"])]  # type: ignore[list-item]
 
 
-def _tmux_passes(environ: Mapping[str, str]) -> bool:
+def _way_of(names: str) -> Way:
+    return next((way for part, way in _TERMINALS if part in names.lower()), "bell")
+
+
+def _asked_of_tmux(environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Ask tmux whether it passes sequences on (`allow-passthrough`), and what the terminal around it calls itself."""
     import subprocess  # noqa: PLC0415
 
+    questions = [
+        "show-options",
+        "-Apv",
+        "allow-passthrough",
+        ";",
+        "display-message",
+        "-p",
+        "#{client_termtype} #{client_termname}",
+    ]
     try:
         asked = subprocess.run(
-            ["tmux", "show-options", "-Apv", "allow-passthrough"],
-            capture_output=True,
-            text=True,
-            timeout=1,
-            env=dict(environ),
-            check=False,
+            ["tmux", *questions], capture_output=True, text=True, timeout=1, env=dict(environ), check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return asked.stdout.strip() in {"on", "all"}
+        return False, ""
+    passes, _, names = asked.stdout.partition("\n")
+    return passes.strip() in {"on", "all"}, names.strip()
 
 
 def _show_on_desktop(announcement: Announcement, environ: Mapping[str, str]) -> bool:
