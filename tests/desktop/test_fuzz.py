@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from analyst_cli.desktop.errors import Code
-from analyst_cli.desktop.params import PARAMS
+from analyst_cli.desktop.confirm import digest_of
+from analyst_cli.desktop.errors import Code, DesktopProblem
+from analyst_cli.desktop.params import PARAMS, meta_of, normalized, params_of
+from analyst_cli.desktop.redaction import redacted_params
 from tests.support.fake_desktop_world import World, desktop_world
 
 SEED = 20_261_121
@@ -170,3 +172,27 @@ def _request(world: World, chance: random.Random, methods: list[str]) -> tuple[s
         params["meta"].setdefault("timeoutMs", 2_000)
     params.pop("pollMs", None)
     return method, params
+
+
+def test_a_hundred_thousand_random_objects_are_understood_or_refused() -> None:
+    """The same objects through everything that judges params before a desktop is asked, without a socket in between."""
+    chance = random.Random(SEED + 1)
+    understood = sum(_understood(chance) for _ in range(100_000))
+    assert understood > 1_000
+
+
+def _understood(chance: random.Random) -> bool:
+    method = chance.choice([*SOUND, *PARAMS])
+    value = mutated(chance, SOUND[method]) if method in SOUND else anything(chance)
+    params = value if isinstance(value, dict) else {"selector": value}
+    try:
+        meta_of(params)
+        record = params_of(method, params)
+    except DesktopProblem as problem:
+        refused = problem
+    else:
+        assert digest_of(normalized(method, record), "/ws")
+        assert redacted_params(record, b"salt", include_text=False) is not None
+        return True
+    assert refused.code is Code.INVALID_REQUEST
+    return False
