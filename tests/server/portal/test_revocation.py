@@ -1,12 +1,21 @@
 """Revoking (S8): sockets close within a second, whoever did it, and the token is refused everywhere."""
 
 import asyncio
+import json
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
+from analyst_server import app
+from analyst_server.config import GatewaySettings, PortalSettings, Settings
 from analyst_server.errors import TokenRefused
 from analyst_server.identity.principal import Principal
+from analyst_server.portal.accounts import Accounts
+from analyst_server.portal.audit import ADMINISTRATOR
+from analyst_server.portal.database import open_database
 from analyst_server.portal.revocation import Revocations
 from analyst_server.wire.close_codes import CloseCode
 from tests.support.portal_world import START, World
@@ -115,3 +124,28 @@ async def test_a_device_that_connects_to_the_gateway_is_seen(world: World) -> No
                 await asyncio.sleep(0.01)
     finally:
         watching.cancel()
+
+
+async def test_a_live_websocket_of_a_revoked_device_closes_within_a_second_and_cannot_come_back(tmp_path: Path) -> None:
+    settings = Settings(gateway=GatewaySettings(port=0), portal=PortalSettings(enabled=False))
+    folder = tmp_path / "data"
+    async with app.running(settings, data_dir=folder, socket=tmp_path / "ws.sock") as gateway:
+        database = open_database(folder / "accounts.db")
+        accounts = Accounts(database)
+        accounts.ensure_user("petr", now=time.time(), by=ADMINISTRATOR)
+        device = accounts.link_device("petr", "laptop", now=time.time(), by=ADMINISTRATOR)
+        database.close()
+        token = gateway.tokens.issue("petr", now=time.time(), device=device).token
+        auth = json.dumps({"type": "auth", "token": token, "protocol": 2, "device": "laptop", "client": "test"})
+        async with connect(gateway.ws_url) as live:
+            await live.send(auth)
+            assert json.loads(await live.recv())["type"] == "auth_ok"
+            await analyst("gateway", "revoke", "--device", device, "--data", str(folder))
+            async with asyncio.timeout(1.0):
+                await live.wait_closed()
+            assert live.close_code == CloseCode.TOKEN_REFUSED
+        async with connect(gateway.ws_url) as again:
+            await again.send(auth)
+            assert json.loads(await again.recv()) == {"type": "auth_error", "message": "Invalid token"}
+            await again.wait_closed()
+            assert again.close_code == CloseCode.TOKEN_REFUSED
