@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from analyst_server.channels.base import Channel, DeliveryFailed, Item
-from analyst_server.channels.outbox import Outbox
+from analyst_server.channels.outbox import Head, Outbox
 from analyst_server.channels.retry import FIRST_DELAY_S, Failure, GiveUp, after_failure
 from analyst_server.errors import StoreUnavailable
 
@@ -68,34 +68,37 @@ class Delivery:
             return MAX_WAIT_S
         now = self._now()
         soonest = now + MAX_WAIT_S
-        for item, next_at in heads:
-            if item.address in self._flying:
+        for head in heads:
+            if head.address in self._flying:
                 continue
-            at = max(next_at, self._resume_at, self._channel.earliest(item.address, now=now))
-            if at > now or len(self._flying) >= MAX_AT_ONCE:
-                soonest = min(soonest, max(at, now + 0.01)) if at > now else soonest
-                continue
-            self._flying[item.address] = group.create_task(self._one(item))
+            at = max(head.next_at, self._resume_at, self._channel.earliest(head.address, now=now))
+            if at > now:
+                soonest = min(soonest, max(at, now + 0.01))
+            elif len(self._flying) < MAX_AT_ONCE:
+                self._flying[head.address] = group.create_task(self._one(head))
         return max(0.0, soonest - self._now())
 
-    async def _one(self, item: Item) -> None:
+    async def _one(self, head: Head) -> None:
         try:
-            await self._try(item)
+            item = await asyncio.to_thread(self._outbox.item, head)
+            if item is not None:
+                await self._safely(item)
         except StoreUnavailable as exc:  # it stays queued: tried again, perhaps doubled, never lost
             _log.warning("%s", exc)
             await asyncio.sleep(self._first_delay_s)
+        finally:
+            self._flying.pop(head.address, None)
+            self.wake.set()
+
+    async def _safely(self, item: Item) -> None:
+        try:
+            await self._try(item)
+        except StoreUnavailable:
+            raise
         except Exception:  # noqa: BLE001 - a delivery attempt: a defect of one message must not end the channel
             _log.exception("delivery %s over %s", item.id, item.channel)
-            await asyncio.to_thread(
-                self._outbox.gave_up,
-                item,
-                state="failed",
-                reason="a defect of the server, see its log",
-                now=self._now(),
-            )
-        finally:
-            self._flying.pop(item.address, None)
-            self.wake.set()
+            reason = "a defect of the server, see its log"
+            await asyncio.to_thread(self._outbox.gave_up, item, state="failed", reason=reason, now=self._now())
 
     async def _try(self, item: Item) -> None:
         try:

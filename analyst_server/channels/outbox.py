@@ -17,7 +17,7 @@ from typing import Any
 from analyst_server.channels.base import Item, Receipt, Undelivered
 from analyst_server.side_file import SideFile
 
-__all__ = ["MAX_BACKLOG", "Cursor", "Outbox", "Pressed"]
+__all__ = ["MAX_BACKLOG", "Cursor", "Head", "Outbox", "Pressed"]
 
 MAX_BACKLOG = 1_000
 KEPT_DONE_S = 30 * 86_400.0  # finished deliveries are kept for buttons and for `analyst telegram status`
@@ -48,6 +48,15 @@ class Cursor:
 
     epoch: str
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The delivery whose turn it is at an address, and when it may be tried (unix seconds)."""
+
+    id: int
+    address: str
+    next_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +122,20 @@ class Outbox:
             db.execute("UPDATE deliveries SET address = ? WHERE channel = ? AND address = ? AND user = ? AND state = 'queued'",
                        (new, channel, old, user))  # fmt: skip
 
-    def heads(self, channel: str) -> list[tuple[Item, float]]:
-        """Return the first waiting delivery of every address, and when it may be tried."""
+    def heads(self, channel: str) -> list[Head]:
+        """Return the first waiting delivery of every address, those first that may be tried first."""
         rows = self._rows(
-            f"SELECT {_ITEM}, next_at FROM deliveries WHERE id IN "  # noqa: S608 - columns of our own
+            "SELECT id, address, next_at FROM deliveries WHERE id IN "
             "(SELECT min(id) FROM deliveries WHERE channel = ? AND state = 'queued' GROUP BY address) ORDER BY next_at, id",
             channel,
         )
-        return [(_item(row[:-1]), row[-1]) for row in rows]
+        return [Head(*row) for row in rows]
+
+    def item(self, head: Head) -> Item | None:
+        """Return the delivery as it is now; None when it does not wait any more."""
+        waiting = "FROM deliveries WHERE id = ? AND address = ? AND state = 'queued'"
+        row = self._row(f"SELECT {_ITEM} {waiting}", head.id, head.address)
+        return _item(row) if row else None
 
     def progress(self, item: Item, progress: Undelivered) -> None:
         """Remember how far a delivery of several parts has come."""

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import sys
+import time
 
 import pytest
 
@@ -109,6 +111,44 @@ async def test_a_restart_with_a_thousand_queued_goes_on_and_repeats_nothing_conf
     counts = outbox.counts("telegram")
     outbox.close()
     assert counts == {"sent": len(texts), "queued": 1000 - len(texts)}
+
+
+async def test_a_sender_that_is_killed_again_and_again_loses_nothing_and_repeats_only_what_was_not_confirmed(
+    world: World,
+) -> None:
+    """T5: a process of its own, SIGKILL at four moments."""
+    world.link()
+    outbox = Outbox(world.folder / OUTBOX_FILE)
+    alerts = [{"id": f"n{number}", "title": f"n{number}"} for number in range(120)]
+    outbox.follow("telegram", "petr", Cursor("e", 0), alerts, ["7"], now=time.time())
+    outbox.close()
+    code = f"""
+import asyncio, aiohttp, pathlib
+from analyst_server.channels.delivery import Delivery
+from analyst_server.channels.outbox import Outbox
+from analyst_server.channels.retry import Pace
+from analyst_server.channels.telegram_api import BotApi
+from analyst_server.channels.telegram_channel import TelegramChannel
+from analyst_server.channels.telegram_links import TelegramLinks
+
+async def main():
+    folder = pathlib.Path({str(world.folder)!r})
+    outbox = Outbox(folder / {OUTBOX_FILE!r})
+    async with aiohttp.ClientSession() as session:
+        api = BotApi(session, {TOKEN!r}, {world.telegram.url!r})
+        channel = TelegramChannel(api, TelegramLinks(folder, outbox), outbox, None, pace=Pace(0.0, 0.0))
+        await Delivery(outbox, channel).run()
+
+asyncio.run(main())
+"""
+    for wanted in (10, 40, 41, 90, 120):
+        sender = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+        await world.telegram.until(lambda wanted=wanted: len(set(world.telegram.texts)) >= wanted)
+        sender.kill()
+        await sender.wait()
+    texts = world.telegram.texts
+    assert list(dict.fromkeys(texts)) == [f"<b>n{number}</b>" for number in range(120)]
+    assert len(texts) - 120 <= 5  # at most what was under way at each kill
 
 
 async def test_we_wait_as_long_as_telegram_says_and_keep_the_order(world: World) -> None:
@@ -281,9 +321,11 @@ def test_the_backlog_is_bounded_and_says_what_it_left_out(world: World) -> None:
     for start in range(0, MAX_BACKLOG + 300, 100):
         alerts = [{"id": f"n{number}"} for number in range(start, start + 100)]
         outbox.follow("telegram", "petr", Cursor("e", start), alerts, ["7"], now=1.0)
-    ((head, _),) = outbox.heads("telegram")
+    (head,) = outbox.heads("telegram")
+    item = outbox.item(head)
     assert outbox.counts("telegram")["queued"] == MAX_BACKLOG
-    assert head.notification == {"dropped": 301}
+    assert item is not None
+    assert item.notification == {"dropped": 301}
     outbox.close()
 
 
