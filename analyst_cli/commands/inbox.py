@@ -110,6 +110,8 @@ def _run(desk: "Desk", target: "Target", preferences: "Preferences", *, offline:
         app.run()
     finally:
         desk.close()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
 
 
 def _abilities(images: str) -> "Abilities | None":

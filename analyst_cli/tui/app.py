@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -97,6 +98,8 @@ class InboxApp(AnnouncingApp):
         self.set_interval(_LOOK_S, self._look)
         self.set_interval(_TICK_S, self._tick)
         self.call_after_refresh(_collect_garbage_again)
+        _resume_only_after_a_suspension(self._driver)
+        self.app_resume_signal.subscribe(self, self._draw_everything)
         if self._follow is None:
             self._tell_link(Link("offline", self.now))
         else:
@@ -188,6 +191,10 @@ class InboxApp(AnnouncingApp):
     def _tick(self) -> None:
         self._inbox_screen().tick()
 
+    def _draw_everything(self, _: object) -> None:
+        self.refresh(layout=True)
+        self.screen.refresh(repaint=True)
+
     def _inbox_screen(self) -> InboxScreen:
         return next(screen for screen in self.screen_stack if isinstance(screen, InboxScreen))
 
@@ -208,6 +215,16 @@ class InboxApp(AnnouncingApp):
                 announcer.take(event)
             for message in told(event, self.now):
                 self._inbox_screen().post_message(message)
+
+
+def _resume_only_after_a_suspension(driver: object) -> None:
+    """Textual 8.2 takes the terminal a second time when it is continued after a SIGSTOP (a debugger, `kill -STOP`), and never ends then.
+
+    To be removed when `LinuxDriver._sigcont_application` looks at `_must_signal_resume` itself.
+    """
+    resume = getattr(driver, "_sigcont_application", None)
+    if resume is not None:
+        signal.signal(signal.SIGCONT, lambda *_: resume() if getattr(driver, "_must_signal_resume", True) else None)
 
 
 def _collect_garbage_again() -> None:
