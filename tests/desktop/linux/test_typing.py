@@ -101,6 +101,16 @@ async def test_without_a_target_text_goes_where_the_keyboard_is(backend: Backend
     assert outcome.effect is Effect.CONFIRMED
 
 
+@pytest.mark.usefixtures("same_keyboard")
+async def test_what_is_selected_is_replaced_as_by_a_person(backend: Backend, program: Program) -> None:
+    for title, event in (("name entry", "entry"), ("password entry", "secret")):
+        await backend.perform(TypeText(text="old é text", target=await find(backend, title)), Reins())
+        await backend.perform(Chord(modifiers=("control",), key="a"), Reins(deadline_s=0.05))
+        outcome = await backend.perform(TypeText(text="new 你"), Reins())
+        assert program.last(event)["text"] == "new 你"
+        assert outcome.effect is Effect.CONFIRMED
+
+
 async def test_a_password_field_is_written_but_never_read(backend: Backend, program: Program) -> None:
     field = await find(backend, "password entry")
     outcome = await backend.perform(TypeText(text="Secret1!", target=field, clear_before=True), Reins())

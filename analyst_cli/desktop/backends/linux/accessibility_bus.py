@@ -31,7 +31,9 @@ ANSWERS = {
     "GetExtents": "(iiii)",
     "GetInterfaces": "as",
     "GetItems": "a((so)(so)(so)iiassusau)",
+    "GetNSelections": "i",
     "GetRole": "u",
+    "GetSelection": "ii",
     "GetState": "au",
     "GetText": "s",
     "GrabFocus": "b",
@@ -125,7 +127,7 @@ class AccessibilityBus:
         return self.enabled
 
     async def ask(self, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Any:
-        """Ask once; give the first member of the answer, None where it is empty."""
+        """Ask once; give the answer, a list of its members where it has several, None where it has none."""
         bus = self._bus
         if bus is None or not bus.connected:
             await self.connect()
@@ -247,4 +249,4 @@ async def _answer(bus: MessageBus, call: Call) -> Any:
         raise CallFailed(reply.error_name or "unknown")
     if reply.signature != ANSWERS.get(call.member, reply.signature):
         raise CallFailed("unexpected-signature")
-    return reply.body[0] if reply.body else None
+    return reply.body if len(reply.body) > 1 else next(iter(reply.body), None)

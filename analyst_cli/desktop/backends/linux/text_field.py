@@ -27,6 +27,7 @@ class Contents(NamedTuple):
     text: str | None = None
     length: int | None = None  # as the toolkit counts
     caret: int | None = None  # as the toolkit counts
+    selected: tuple[int, int] | None = None  # as the toolkit counts; typing replaces it
 
 
 def character_index(text: str, offset: int, length: int) -> int:
@@ -54,8 +55,19 @@ class TextField:
         self.before = Contents()
 
     async def note(self) -> None:
-        """Remember what it holds now."""
-        self.before = await self.read()
+        """Remember what it holds now, and what is selected."""
+        self.before = (await self.read())._replace(selected=await self._selection())
+
+    async def _selection(self) -> tuple[int, int] | None:
+        if not self.target.has_text:
+            return None
+        try:
+            if await self.desk.bus.ask(self.target.ask(TEXT, "GetNSelections")) != 1:
+                return None
+            start, end = sorted(await self.desk.bus.ask(self.target.ask(TEXT, "GetSelection", "i", 0)))
+        except (CallFailed, CallTimedOut):
+            return None
+        return (start, end) if 0 <= start < end else None
 
     async def read(self) -> Contents:
         """Read it; a password field gives its length and caret only."""
@@ -74,17 +86,26 @@ class TextField:
 
     def with_inserted(self, text: str) -> str | None:
         """Give what it will hold once the text is in it; None where what it held is not known."""
-        held, length, caret = self.before
+        held, length, caret, selected = self.before
         if held is None or length is None:
             return None
-        at = len(held) if caret is None else character_index(held, caret, length)
-        return held[:at] + text + held[at:]
+        start, end = selected or (caret, caret)
+        if start is None or end is None:
+            start = end = length
+        return held[: character_index(held, start, length)] + text + held[character_index(held, end, length) :]
+
+    def left_behind(self) -> int:
+        """Give how many characters stand behind what will be inserted."""
+        held, length, caret, selected = self.before
+        if held is None or length is None or caret is None:
+            return 0
+        return len(held) - character_index(held, selected[1] if selected else caret, length)
 
     async def go_to_end(self) -> None:
         """Put the caret behind everything, which takes a selection away too."""
         end = self.before.length
         if end is not None:
-            self.before = self.before._replace(caret=end)
+            self.before = self.before._replace(caret=end, selected=None)
             await self._set_caret(end)
 
     async def set(self, contents: str, caret: int) -> bool:
@@ -108,8 +129,9 @@ class TextField:
         return await _until(is_there, control, wait_s)
 
     async def grew_by(self, text: str, control: Control) -> bool:
-        """Wait until it is longer by this text."""
-        held = self.before.length or 0
+        """Wait until it is longer by this text (and shorter by what was selected)."""
+        selected = self.before.selected or (0, 0)
+        held = (self.before.length or 0) - (selected[1] - selected[0])
 
         async def is_there() -> bool:
             length = (await self.read()).length

@@ -15,7 +15,7 @@ from analyst_cli.desktop.backends.linux.keymap import Keymap, Segment, Stroke
 from analyst_cli.desktop.backends.linux.pressing import give_focus, send_chord
 from analyst_cli.desktop.backends.linux.roles import KEYS_ONLY_ROLES, State
 from analyst_cli.desktop.backends.linux.target import Target, find_again
-from analyst_cli.desktop.backends.linux.text_field import Contents, TextField, character_index, pause
+from analyst_cli.desktop.backends.linux.text_field import TextField, pause
 
 __all__ = ["TypingTools", "type_text"]
 
@@ -102,7 +102,7 @@ async def _set(field: TextField, action: TypeText, control: Control) -> Outcome 
         return None
     control.check()
     control.seal()
-    behind = len(wanted) if action.clear_before else _index_behind_insertion(field.before, wanted)
+    behind = len(wanted) - (0 if action.clear_before else field.left_behind())
     if not await field.set(wanted, behind):
         return None
     if await field.shows(wanted, control, SET_READ_BACK_S):
@@ -111,14 +111,6 @@ async def _set(field: TextField, action: TypeText, control: Control) -> Outcome 
     if now[:2] == field.before[:2]:
         return None  # Firefox says yes and does nothing
     return _outcome("editable-text", field, arrived=False)
-
-
-def _index_behind_insertion(before: Contents, wanted: str) -> int:
-    """Give the index behind the inserted text: what stood behind the caret still does."""
-    held, length, caret = before
-    if held is None or length is None or caret is None:
-        return len(wanted)
-    return len(wanted) - len(held) + character_index(held, caret, length)
 
 
 async def _clear(tools: TypingTools, field: TextField | None, control: Control) -> None:
