@@ -92,7 +92,9 @@ def _noted() -> _Noted:
 
 def _safe(name: str) -> str:
     """Make a file name of a stranger's text: small letters, digits and dots stay, the rest is written as `%` and its number."""
-    safe = "".join(sign if sign in _PLAIN else f"%{ord(sign):x}." for sign in name).lstrip(".") or "%"
+    safe = "".join(sign if sign in _PLAIN else f"%{ord(sign):x}." for sign in name) or "%"
+    if safe.startswith("."):  # hidden, or the folder itself
+        safe = f"%2e.{safe[1:]}"
     if len(safe) <= _LONGEST_NAME:
         return safe
     import hashlib  # noqa: PLC0415 - 4 ms that hardly any name needs
