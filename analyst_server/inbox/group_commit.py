@@ -43,8 +43,8 @@ class WriterSettings:
     synchronous: Synchronous = "FULL"
     busy_timeout_s: float = 2.0
     poll_s: float = 0.05
-    fold_when_idle: int = 4_000  # recent events; folding them takes some 10 ms, which nobody notices who does not wait
-    fold_when_busy: int = 30_000  # then it is done whoever waits, because opening the file has to read them all
+    fold_when_idle: int = 4_000  # recent events; folding them takes some 30 ms, which nobody notices who does not wait
+    fold_when_busy: int = 10_000  # then it is done whoever waits, some 40 ms: more would make somebody wait longer
 
 
 DEFAULTS = WriterSettings()
