@@ -161,7 +161,7 @@ class Hub:
     @property
     def queued_bytes(self) -> int:
         """Bytes that wait for slow readers."""
-        return sum(connection.queued_bytes for connection in self._connections)
+        return sum(connection.queue.byte_count for connection in self._connections)
 
     @property
     def open_connections(self) -> int:

@@ -153,11 +153,11 @@ class _Listener(WSListener):
 
     def pause_writing(self) -> None:
         if self._connection is not None:
-            self._connection.writable(yes=False)
+            self._connection.queue.writable(yes=False)
 
     def resume_writing(self) -> None:
         if self._connection is not None:
-            self._connection.writable(yes=True)
+            self._connection.queue.writable(yes=True)
 
     # The outlet of the connection
 

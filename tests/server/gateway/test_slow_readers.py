@@ -5,15 +5,17 @@ import json
 import socket
 import time
 
-from analyst_server.gateway.connection import MAX_QUEUED_BYTES, MAX_QUEUED_EVENTS
+from analyst_server.gateway.send_queue import MAX_QUEUED_BYTES, MAX_QUEUED_EVENTS
 from analyst_server.inbox.log import NotificationDraft, User
+from analyst_server.wire.close_codes import CloseCode
+from analyst_server.wire.gateway_session import Refuse
 from tests.support.gateway_world import RawClient, World, until
 
 BIG = "x" * 12_000  # a message of this size fills the buffers of kernel and socket within a few hundred
 
 
-async def stalled(world: World) -> RawClient:
-    """Sign in on a connection with a small receive buffer, and read no more."""
+async def stalled(world: World, *, since: int | None = None) -> RawClient:
+    """Sign in on a connection with a small receive buffer, and read no more (with a cursor: not even the replay)."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setblocking(False)
@@ -25,8 +27,10 @@ async def stalled(world: World) -> RawClient:
     )
     await reader.readuntil(b"\r\n\r\n")
     raw = RawClient(reader, writer)
-    raw.send(json.dumps({"type": "auth", "token": world.token(), "protocol": 2, "device": "slow"}).encode())
-    while json.loads((await raw.frame())[1])["type"] != "replay_done":
+    cursor = None if since is None else {"epoch": world.hub.log.epoch, "seq": since}
+    auth = {"type": "auth", "token": world.token(), "protocol": 2, "device": "slow", "since": cursor}
+    raw.send(json.dumps(auth).encode())
+    while since is None and json.loads((await raw.frame())[1])["type"] != "replay_done":
         pass
     return raw
 
@@ -62,7 +66,7 @@ async def test_a_queue_beyond_its_bytes_ends_the_connection_and_frees_the_memory
 async def test_a_queue_beyond_its_events_ends_the_connection(world: World) -> None:
     raw = await stalled(world)
     connection = next(iter(world.hub._connections))
-    connection.writable(yes=False)  # as the socket says when its buffer is full
+    connection.queue.writable(yes=False)  # as the socket says when its buffer is full
     for n in range(MAX_QUEUED_EVENTS):
         await world.hub.log.append(_draft(n))
     assert world.hub.connections_of("petr") == 1
@@ -75,10 +79,10 @@ async def test_a_queue_beyond_its_events_ends_the_connection(world: World) -> No
 async def test_who_reads_again_in_time_gets_everything_in_order(world: World) -> None:
     client, _ = await world.client()
     connection = next(iter(world.hub._connections))
-    connection.writable(yes=False)
+    connection.queue.writable(yes=False)
     for n in range(MAX_QUEUED_EVENTS):
         await world.hub.log.append(_draft(n))
-    connection.writable(yes=True)
+    connection.queue.writable(yes=True)
     assert [(await client.hear())["id"] for _ in range(MAX_QUEUED_EVENTS)] == [
         f"n{n}" for n in range(MAX_QUEUED_EVENTS)
     ]
@@ -103,6 +107,18 @@ async def test_a_replay_waits_for_its_reader_and_does_not_count_as_slow(world: W
     _, heard = await world.client(since={"epoch": world.hub.log.epoch, "seq": 0})
     assert len(heard) == 302
     assert world.hub.metrics.slow_closes == 0
+
+
+async def test_a_replay_ends_with_its_connection_and_is_no_slow_reader(world: World) -> None:
+    for n in range(900):
+        await world.hub.log.append(_draft(n, BIG))
+    raw = await stalled(world, since=0)
+    await until(lambda: any(connection.queue.paused for connection in world.hub._connections))
+    connection = next(iter(world.hub._connections))
+    connection.refuse(Refuse(CloseCode.TOKEN_REFUSED, "revoked"))
+    await until(lambda: len(world.hub._tasks._tasks) == 0)
+    assert world.hub.metrics.slow_closes == 0
+    raw.writer.transport.abort()
 
 
 def _draft(n: int, message: str = "m") -> NotificationDraft:
