@@ -10,7 +10,7 @@ from desktop_world import soon
 
 from analyst_cli.desktop.client import HostClient, HostUnreachable
 
-__all__ = ["Served", "start_host"]
+__all__ = ["ANALYST", "Served", "own_folders", "start_host"]
 
 ANALYST = Path(sys.executable).with_name("analyst")
 
@@ -24,9 +24,13 @@ class Served:
         self.client = client
         self.replies: list[dict[str, Any]] = []
 
+    def meta(self) -> dict[str, Any]:
+        """Give what every request says about itself."""
+        return {"workspacePath": str(self.workspace), "timeoutMs": 30_000}
+
     async def call(self, method: str, request_id: str | None = None, **params: Any) -> dict[str, Any]:
         """Send a request and give the whole reply."""
-        params.setdefault("meta", {"workspacePath": str(self.workspace), "timeoutMs": 30_000})
+        params.setdefault("meta", self.meta())
         reply = await self.client.call(method, params, request_id=request_id)
         self.replies.append(reply)
         return reply
@@ -65,15 +69,19 @@ class Served:
         self.launched.stop()
 
 
-async def start_host(stack: DesktopStack, workspace: Path, *arguments: str) -> Served:
-    """Start a host for this workspace, with a state of its own beside it, and connect to it."""
-    workspace.mkdir(mode=0o700, exist_ok=True)
-    own = {
+def own_folders(workspace: Path) -> dict[str, str]:
+    """Give the environment of a host of this workspace: settings and state beside it."""
+    return {
         f"XDG_{kind}_HOME": str(workspace.parent / "host" / kind.lower())
         for kind in ("CONFIG", "DATA", "STATE", "CACHE")
     }
+
+
+async def start_host(stack: DesktopStack, workspace: Path, *arguments: str) -> Served:
+    """Start a host for this workspace, with a state of its own beside it, and connect to it."""
+    workspace.mkdir(mode=0o700, exist_ok=True)
     argv = [str(ANALYST), "desktop", "serve", "--backend", "linux", "--workspace-root", str(workspace)]
-    launched = stack.launch([*argv, "--confirm", "self", "--allow", "*", *arguments], own)
+    launched = stack.launch([*argv, "--confirm", "self", "--allow", "*", *arguments], own_folders(workspace))
     path = Path(stack.environ["XDG_RUNTIME_DIR"], "analyst", "desktop.sock")
     clients: list[HostClient] = []
 
