@@ -143,7 +143,7 @@ def try_out(
       analyst scripts test revenue_check
       analyst scripts test ./draft.py
     """
-    from analyst_server.runner.flight import run_script  # noqa: PLC0415
+    from analyst_server.runner.landing import run_script  # noqa: PLC0415
     from analyst_server.runner.outcomes import RunRecord, Trigger  # noqa: PLC0415
     from analyst_server.runner.scripts import find_script, load  # noqa: PLC0415
 

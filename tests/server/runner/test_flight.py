@@ -12,6 +12,7 @@ import pytest
 
 from analyst_server.runner.flight import Busy
 from analyst_server.runner.history import History
+from analyst_server.runner.landing import run_script
 from analyst_server.runner.locks import single_flight
 from analyst_server.runner.outcomes import Outcome, Trigger
 from analyst_server.runner.scripts import load
@@ -77,9 +78,7 @@ def test_a_thousand_identical_alerts_are_one_with_a_counter(bench: Bench, monkey
     first = bench.run("noisy")
     held = bench.run("noisy")
     script = load(bench.settings.scripts_dir / "noisy.py")
-    from analyst_server.runner import flight as module  # noqa: PLC0415
-
-    landed = module.run_script(bench.settings, script, first, folder=bench.settings.home)
+    landed = run_script(bench.settings, script, first, folder=bench.settings.home)
     for _ in range(998):
         held = bench.flight._concluded(script, landed)
     assert len(bench.gateway.received) == 1
