@@ -48,6 +48,12 @@ class Bench:
         self.clock[0] += seconds
 
 
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show times as a machine in UTC does, wherever the developer sits."""
+    monkeypatch.setenv("TZ", "UTC")
+
+
 @pytest.fixture
 def settings(tmp_path: Path, home: Path) -> RunnerSettings:
     (tmp_path / "scripts").mkdir()

@@ -1,13 +1,14 @@
 """Schedules: daylight saving time, catch-up, jitter."""
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyst_server.runner.local_time import both_times, local_zone
 from analyst_server.runner.schedule import BadSchedule, Schedule, parse_schedule
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -117,3 +118,23 @@ def test_what_cannot_be_meant(text: str, zone: str, words: str) -> None:
 def test_no_text_makes_the_reader_fail_otherwise(text: str, zone: str) -> None:
     with contextlib.suppress(BadSchedule):
         parse_schedule(text, zone=zone, local=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "words"),
+    [
+        ("2026-03-29 05:30", PRAGUE, "2026-03-29 07:30 CEST (05:30 UTC)"),
+        ("2026-03-28 23:30", PRAGUE, "2026-03-29 00:30 CET (2026-03-28 23:30 UTC)"),
+        ("2026-03-28 23:30", UTC, "2026-03-28 23:30 UTC"),
+        ("2026-03-28 23:30", ZoneInfo("Europe/London"), "2026-03-28 23:30 UTC"),
+    ],
+)
+def test_times_are_told_as_on_the_wall_and_in_utc(moment: str, zone: tzinfo, words: str) -> None:
+    assert both_times(at(moment), zone) == words
+
+
+def test_the_machines_zone_is_the_one_of_tz(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", ":Europe/Prague")
+    assert local_zone() == PRAGUE
+    monkeypatch.setenv("TZ", "nonsense/../..")
+    assert local_zone().utcoffset(datetime(2026, 1, 1)) is not None  # noqa: DTZ001 - what tzinfo takes
