@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from analyst_cli import output
+from analyst_cli.commands import scripts_remote
 from analyst_cli.commands.runner_options import PYTHON, SCRIPTS, SOCKET, STATE, USER, runner_settings, server_errors
 from analyst_cli.errors import LocalProblem, UsageProblem
 
@@ -59,7 +60,7 @@ def list_(
       analyst scripts list --remote
     """
     if remote:
-        _list_remote(server, json=json)
+        scripts_remote.list_remote(server, json=json)
         return
     from analyst_server.runner.explain import ago  # noqa: PLC0415
     from analyst_server.runner.overview import overview  # noqa: PLC0415
@@ -109,7 +110,7 @@ def run(
       analyst scripts run revenue_check --remote
     """
     if remote:
-        _run_remote(name, server)
+        scripts_remote.run_remote(name, server)
         return
     from analyst_server.runner.flight import Busy, Flight  # noqa: PLC0415
     from analyst_server.runner.outcomes import FAILURES, Outcome, Trigger  # noqa: PLC0415
@@ -267,32 +268,6 @@ def edit(name: str = NAME, *, scripts: Path | None = SCRIPTS) -> None:
         raise LocalProblem(f"the editor ended with exit code {code}")
     if problem := load(script.path).problem:
         raise UsageProblem(f"{script.path}: {problem}", f"change it with: analyst scripts edit {script.stem}")
-
-
-def _list_remote(server: str | None, *, json: bool) -> None:
-    import asyncio  # noqa: PLC0415
-
-    from analyst_cli.client.scripts import scripts_there  # noqa: PLC0415
-    from analyst_cli.client.servers import current_server  # noqa: PLC0415
-
-    there = asyncio.run(scripts_there(current_server(server)))
-    if json:
-        for script in there:
-            output.json_line({"name": f"{script.stem}.py", "stem": script.stem, "last_run": script.last_run or None})
-        return
-    if not there:
-        output.note("you have no scripts on the server")
-    output.table(("SCRIPT", "LAST RUN"), [(script.stem, script.last_run or "never") for script in there])
-
-
-def _run_remote(name: str, server: str | None) -> None:
-    import asyncio  # noqa: PLC0415
-
-    from analyst_cli.client.scripts import KnownScript, run_script  # noqa: PLC0415
-    from analyst_cli.client.servers import current_server  # noqa: PLC0415
-
-    script = KnownScript(name.removesuffix(".py"), "server")
-    output.line(f"{script.stem}: {asyncio.run(run_script(script, current_server(server)))}")
 
 
 def _list_samples(*, asked: bool) -> None:

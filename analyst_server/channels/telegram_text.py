@@ -46,6 +46,8 @@ def parts_of(
     heading = f"{icon} {inert_line(title)}".strip()
     body = inert_text(message).strip()
     link = url if re.fullmatch(r"https?://[^\s<>\"]{1,2000}", url) else ""
+    if not (heading or body or link or has_image):
+        heading = "(no text)"  # Telegram takes no empty message
     whole = "\n\n".join(part for part in (heading, body, link) if part)
     if has_image and units(whole) <= MAX_CAPTION_UNITS:
         return [Part(_written(heading, body, link, plain=plain), is_photo=True, is_html=not plain)]

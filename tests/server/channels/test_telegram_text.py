@@ -55,6 +55,11 @@ def test_a_little_markdown_is_kept_and_the_rest_is_inert() -> None:
     )
 
 
+def test_an_alert_without_any_text_is_a_message_all_the_same() -> None:
+    assert [part.text for part in parts_of(title=" ", message="\n", has_image=False)] == ["<b>(no text)</b>"]
+    assert [part.text for part in parts_of(title="", message="", has_image=True)] == [""]
+
+
 def test_plain_has_no_formatting_at_all() -> None:
     (part,) = parts_of(title="<t>", message="**b**", has_image=False, plain=True)
     assert (part.text, part.is_html) == ("<t>\n\n**b**", False)
@@ -72,7 +77,9 @@ MARKED = st.text(alphabet=st.sampled_from("ab*_`[]()<>&#\n -\"'\\😀\u202e\ud80
 @settings(max_examples=300)
 @given(MARKED, MARKED, st.booleans(), st.booleans())
 def test_telegram_can_read_whatever_an_alert_holds(title: str, message: str, has_image: bool, plain: bool) -> None:
-    for part in parts_of(title=title, message=message * 20, has_image=has_image, plain=plain):
+    parts = parts_of(title=title, message=message * 20, has_image=has_image, plain=plain)
+    assert parts
+    for part in parts:
         limit = MAX_CAPTION_UNITS if part.is_photo else MAX_TEXT_UNITS
         assert _text_problem(part.text, "HTML" if part.is_html else "", limit) == ""
 
