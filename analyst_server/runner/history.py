@@ -27,9 +27,13 @@ _MIGRATIONS = (
     CREATE TABLE scripts (
         stem TEXT PRIMARY KEY, considered_until REAL, failing_since REAL, told_failing_at REAL, last_told_at REAL,
         told_overdue_for REAL, held_back INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE waiting (stem TEXT PRIMARY KEY, run_id TEXT NOT NULL, since REAL NOT NULL, notification TEXT NOT NULL,
-        cooldown_s REAL NOT NULL);
+    CREATE TABLE waiting (stem TEXT PRIMARY KEY, run_id TEXT NOT NULL, since REAL NOT NULL, notification TEXT NOT NULL);
     CREATE TABLE beats (name TEXT PRIMARY KEY, at REAL NOT NULL);
+    """,
+    """
+    DROP TABLE waiting;
+    CREATE TABLE waiting (
+        stem TEXT PRIMARY KEY, run_id TEXT NOT NULL, since REAL NOT NULL, notification TEXT NOT NULL, cooldown_s REAL NOT NULL);
     """,
 )
 _FORGET = """
