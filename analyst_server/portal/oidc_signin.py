@@ -24,7 +24,7 @@ from analyst_server.portal.accounts import IdentityClaim
 from analyst_server.portal.guards import ORIGIN
 from analyst_server.portal.parts import PARTS
 from analyst_server.portal.requests import by, note_failure
-from analyst_server.portal.sessions import session_of, sign_in
+from analyst_server.portal.sessions import save_now, session_of, sign_in
 from analyst_server.portal.signin import local_path
 
 __all__ = ["ROUTES", "ProviderUnavailable", "known_providers"]
@@ -62,6 +62,7 @@ async def come_back(request: web.Request) -> web.Response:
     client, parts = _client(request), request.app[PARTS]
     session = await session_of(request)
     kept, onward = session.take("attempt"), session.take("onward")
+    await save_now(request)  # before anything is judged: `state` and `nonce` work once, in a sign-in that fails, too
     try:
         attempt = _begun(kept, now=parts.now())
         provider = await _provider(request, client)

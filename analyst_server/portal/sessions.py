@@ -21,6 +21,7 @@ __all__ = [
     "SessionStore",
     "Sessions",
     "keep_session",
+    "save_now",
     "session_of",
     "session_user",
     "sign_in",
@@ -147,6 +148,13 @@ async def session_of(request: web.Request) -> Session:
 async def session_user(request: web.Request) -> str:
     """Return who is signed in in this browser; empty: nobody."""
     return str((await session_of(request)).content.get("user", ""))
+
+
+async def save_now(request: web.Request) -> None:
+    """Store what was changed before the handler goes on: what is spent stays spent, however the request ends."""
+    session, sessions = await session_of(request), request.app[SESSIONS]
+    if session.key and session.changed:
+        await sessions.database.run(sessions.store.write, session)
 
 
 async def sign_in(request: web.Request, user: str) -> None:

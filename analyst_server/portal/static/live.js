@@ -8,6 +8,7 @@ let socket = null;
 let delayMs = 1000;
 let refreshing = false;
 let stale = false;
+let refusedAt = 0;
 
 async function refresh() {
   if (refreshing) { stale = true; return; }
@@ -49,8 +50,11 @@ async function connect() {
   socket.onmessage = (event) => receive(JSON.parse(event.data));
   socket.onclose = (event) => {
     socket = null;
-    if (event.code === 4401) connect(); // the short token has ended, or the session: asking for another tells which
-    else if (event.code === 4429) live.textContent = "Not live: too many of your devices are connected";
+    const now = Date.now();
+    if (event.code === 4401 && now - refusedAt > 60000) { // the short token has ended, or the session: asking for another tells which
+      refusedAt = now;
+      connect();
+    } else if (event.code === 4429) live.textContent = "Not live: too many of your devices are connected";
     else again();
   };
 }

@@ -109,6 +109,18 @@ async def test_an_answer_works_in_the_browser_that_asked_and_only_once(world: Wo
             assert page.status == 401
 
 
+async def test_a_failed_answer_spends_the_state_as_well(world: World) -> None:
+    async with world.browser() as browser:
+        async with browser.get("/signin/oidc", allow_redirects=False) as answer:
+            caught = await stop_before_callback(browser, answer.headers["Location"])
+        wrong = URL(caught).update_query(code="guessed")
+        async with browser.get(wrong) as page:
+            assert page.status == 401
+        async with browser.get(caught) as page:
+            assert page.status == 401
+            assert "no sign-in was begun" in (await page.text()).lower()
+
+
 async def test_an_answer_that_comes_after_ten_minutes_is_too_late(world: World) -> None:
     async with world.browser() as browser:
         async with browser.get("/signin/oidc", allow_redirects=False) as answer:
