@@ -62,7 +62,7 @@ async function connect() {
 function send(message) { socket.send(JSON.stringify(message)); }
 
 function receive(message) {
-  if (message.seq !== undefined && message.type !== "mark_ok") cursor.seq = Math.max(cursor.seq, message.seq);
+  if (["notification", "state", "replay_done"].includes(message.type)) cursor.seq = Math.max(cursor.seq, message.seq);
   switch (message.type) {
     case "ping": send({ type: "pong" }); break;
     case "auth_ok":
