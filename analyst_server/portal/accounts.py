@@ -212,6 +212,13 @@ class Accounts:
             self._db.execute("INSERT OR IGNORE INTO revoked_tokens VALUES (?, ?, ?)", token_id, user, now)
             record(self._db, "token revoked", user, now=now, by=by, detail=token_id)
 
+    def sign_out(self, user: str, live_id: str, *, now: float, by: By) -> None:
+        """End the short tokens of a browser's session; they live minutes, so their revocation is forgotten after an hour."""
+        with self._db.transaction():
+            self._db.execute("DELETE FROM revoked_tokens WHERE id LIKE 'web-%' AND at < ?", now - 3_600)
+            self._db.execute("INSERT OR IGNORE INTO revoked_tokens VALUES (?, ?, ?)", live_id, user, now)
+            record(self._db, "signed out", user, now=now, by=by)
+
     def sign_out_everywhere(self, user: str, *, now: float, by: By) -> None:
         """End all sessions, devices and tokens of a user; the next sign-in starts anew. Raises `RequestRefused` for an unknown user."""
         with self._db.transaction():

@@ -100,7 +100,7 @@ async def signout(request: web.Request) -> web.Response:
     user = await signed_in(request)
     live_id = (await session_of(request)).content.get("live_id", "")
     await sign_out(request)
-    await parts.database.run(parts.accounts.revoke_token, user, live_id, now=parts.now(), by=by(request, user))
+    await parts.database.run(parts.accounts.sign_out, user, live_id, now=parts.now(), by=by(request, user))
     await parts.revoked()
     raise web.HTTPSeeOther("/signin")
 

@@ -121,6 +121,12 @@ async def test_a_page_gets_a_short_token_that_ends_with_its_session(world: World
         async with browser.post("/signout") as page:
             assert page.status == 200
     assert world.sockets.live == []
+    database = world.portal.parts.database
+    assert audit_lines(database)[0].action == "signed out"
+    world.clock.forward(3_601)
+    async with world.browser("petr") as browser, browser.post("/signout") as page:
+        assert page.status == 200
+    assert len(database.rows("SELECT * FROM revoked_tokens")) == 1
     assert not (world.data_dir / "desktop_users.json").exists(), "a page is no desktop app"
 
 
