@@ -13,6 +13,7 @@ from analyst_server.channels.base import Channel, DeliveryFailed, Item
 from analyst_server.channels.outbox import Head, Outbox
 from analyst_server.channels.retry import FIRST_DELAY_S, Failure, GiveUp, after_failure
 from analyst_server.errors import StoreUnavailable
+from analyst_server.wire.inert import inert_line
 
 __all__ = ["Delivery"]
 
@@ -116,9 +117,8 @@ class Delivery:
         )
         if isinstance(verdict, GiveUp):
             state = "unconfirmed" if verdict.unconfirmed else "failed"
-            _log.warning(
-                "%s to %s is %s: %s", item.notification.get("id", "a notice"), item.user, state, failure.reason
-            )
+            what = inert_line(str(item.notification.get("id", "a notice")))
+            _log.warning("%s to %s is %s: %s", what, item.user, state, inert_line(failure.reason))
             await asyncio.to_thread(self._outbox.gave_up, item, state=state, reason=failure.reason, now=now)
             return
         at = verdict.at
