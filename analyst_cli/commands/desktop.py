@@ -175,3 +175,25 @@ def host() -> int:
     theme = theme_for(load_preferences().theme, no_color=no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
     HostScreenApp(themes=THEMES, theme=theme).run()
     return 0
+
+
+@app.command()
+def mcp(
+    workspace: Path = typer.Argument(
+        ..., metavar="WS", help="The workspace for evidence.", file_okay=False, exists=True
+    ),
+    *,
+    approval_s: float = typer.Option(
+        120.0, "--approval-timeout", min=1, max=600, help="How long a person may take to decide, in seconds."
+    ),
+) -> int:
+    """Offer the desktop to a coding agent, as tools of the Model Context Protocol over standard input and output.
+
+    Example: analyst desktop mcp ~/analyst-workspaces/demo
+    """
+    try:
+        from analyst_cli.desktop.agent_tools import Desk, agent_server  # noqa: PLC0415 - loads pydantic
+    except ModuleNotFoundError as exc:
+        raise BadUse("the extra mcp is not installed", "pip install 'analyst-inbox[mcp]'") from exc
+    agent_server(Desk(str(workspace.absolute()), approval_s)).run()
+    return 0
