@@ -46,38 +46,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_COMMANDS: dict[str, Callable[..., int]] = {
-    "ping": desktop_look.ping,
-    "doctor": desktop_look.doctor,
-    "observe": desktop_look.observe,
-    "find": desktop_look.find,
-    "highlight": desktop_look.highlight,
-    "click": desktop_act.click,
-    "type-text": desktop_act.type_text,
-    "hotkey": desktop_act.hotkey,
-    "wait-until": desktop_look.wait_until,
-    "list-modals": desktop_look.list_modals,
-    "dismiss-modal": desktop_act.dismiss_modal,
-    "abort": desktop_act.abort,
-    "issue-confirm": desktop_act.issue_confirm,
-    "rpc": desktop_act.rpc,
-    "session": desktop_act.session,
-    "abort-demo": desktop_act.abort_demo,
-    "status": desktop_operator.status,
-    "start": desktop_operator.start,
-    "stop": desktop_operator.stop,
-    "panic": desktop_operator.panic,
-    "reset": desktop_operator.reset,
-    "reload": desktop_operator.reload,
-}
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
-
-app.add_typer(desktop_operator.approvals, name="approvals")
-app.add_typer(desktop_evidence.evidence, name="evidence")
-app.add_typer(desktop_evidence.recipe, name="recipe")
-app.add_typer(desktop_service.service, name="service")
-
 
 @app.command()
 def serve(
@@ -197,3 +165,36 @@ def mcp(
         raise BadUse("the extra mcp is not installed", "pip install 'analyst-inbox[mcp]'") from exc
     agent_server(Desk(str(workspace.absolute()), approval_s)).run()
     return 0
+
+
+_COMMANDS: dict[str, Callable[..., int]] = {
+    "ping": desktop_look.ping,
+    "doctor": desktop_look.doctor,
+    "observe": desktop_look.observe,
+    "find": desktop_look.find,
+    "highlight": desktop_look.highlight,
+    "click": desktop_act.click,
+    "type-text": desktop_act.type_text,
+    "hotkey": desktop_act.hotkey,
+    "wait-until": desktop_look.wait_until,
+    "list-modals": desktop_look.list_modals,
+    "dismiss-modal": desktop_act.dismiss_modal,
+    "abort": desktop_act.abort,
+    "issue-confirm": desktop_act.issue_confirm,
+    "rpc": desktop_act.rpc,
+    "session": desktop_act.session,
+    "abort-demo": desktop_act.abort_demo,
+    "status": desktop_operator.status,
+    "start": desktop_operator.start,
+    "stop": desktop_operator.stop,
+    "panic": desktop_operator.panic,
+    "reset": desktop_operator.reset,
+    "reload": desktop_operator.reload,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+
+app.add_typer(desktop_operator.approvals, name="approvals")
+app.add_typer(desktop_evidence.evidence, name="evidence")
+app.add_typer(desktop_evidence.recipe, name="recipe")
+app.add_typer(desktop_service.service, name="service")

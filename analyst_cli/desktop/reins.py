@@ -87,12 +87,12 @@ class Reins:
                 self.check()
                 self._sealed = True
 
-    def stop(self, cause: StopCause) -> bool:
-        """Ask the request to stop; return whether it will. A sealed one does not, except for a panic."""
+    def stop(self, cause: StopCause, *, whatever: bool = False) -> bool:
+        """Ask the request to stop; return whether it will. A sealed one does not, except for a panic, or `whatever` it is doing."""
         with self._lock:
             if self._cause is not None:
                 return True
-            if self._sealed and cause is not StopCause.PANIC:
+            if self._sealed and cause is not StopCause.PANIC and not whatever:
                 return False
             self._cause = cause
         self._loop.call_soon_threadsafe(self.stopped.set)

@@ -42,6 +42,17 @@ async def test_an_approved_action_is_done_once(tmp_path: Path) -> None:
         ]
 
 
+async def test_a_reference_is_shown_as_the_element_it_means(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world:
+        [ref] = (await world.result("find", selector=CLICK["target"]["selector"]))["elementRefs"]
+        for target in ({"elementRef": ref["elementId"]}, {"elementRef": ref}):
+            await asked(world, target=target)
+        await asked(world, target={"elementRef": "e:gone:1"})
+        shown = [approval.shown[0]["element"] for approval in world.host.book.pending(world.host.monotonic())]
+        assert shown[:2] == ["AXButton|Go|x=10,y=10,w=80,h=24"] * 2
+        assert "unknown" in shown[2]
+
+
 async def test_a_denied_action_is_told(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
         approval_id = await asked(world)

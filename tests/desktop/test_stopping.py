@@ -180,6 +180,15 @@ async def test_what_cannot_be_taken_back_is_told(tmp_path: Path) -> None:
         assert (await task)["result"]["clicked"] is True
 
 
+async def test_what_cannot_be_taken_back_and_does_not_end_is_a_timeout(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "delays": {"press": 30}}) as world:
+        target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
+        confirm = {"token": await world.token("click", target=target)}
+        error = await world.error("click", target=target, confirm=confirm, meta={"timeoutMs": 50})
+        assert (error["code"], error["details"]["tokenConsumed"]) == ("DESKTOP_TIMEOUT", True)
+        assert error["details"]["elapsedMs"] < 2_000  # clients wait two seconds longer than the deadline
+
+
 async def test_hanging_up_ends_waits_and_typing_and_writes_it_down(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, SLOW) as world:
         async with world.another_client() as client:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from analyst_cli.desktop.allowlist import UI_METHODS
@@ -165,7 +164,7 @@ async def _shown(call: Call[IssueParams], intents: list[Intent], records: list[P
                 "params": redacted_params(record, call.host.salt_of("approval"), include_text=True),
                 "app": app.app_id if app else None,
                 "windowTitle": title,
-                "element": _hit(record, snapshot),
+                "element": _hit(call, record, snapshot),
                 "textLength": len(text) if text is not None else None,
                 "text": text,  # stays in the host's memory; shown to the operator on request
             }
@@ -185,12 +184,19 @@ async def _preview(call: Call[Any], records: list[Params]) -> Snapshot | None:
         return None  # a person may still decide by what was asked
 
 
-def _hit(record: Params, snapshot: Snapshot | None) -> str | None:
+def _hit(call: Call[Any], record: Params, snapshot: Snapshot | None) -> str | None:
     target = getattr(record, "target", UNSET)
-    if snapshot is None or snapshot.root is None or not isinstance(target, Target):
+    if not isinstance(target, Target):
         return None
-    if target.selector is UNSET:
-        return f"elementRef {msgspec.json.encode(target.reference).decode()}"
+    if target.reference is not None:
+        try:
+            return fingerprint(
+                call.host.elements_of(call.peer).recall(target.reference.element_id, call.host.monotonic()).node
+            )
+        except DesktopProblem as exc:
+            return exc.message
+    if snapshot is None or snapshot.root is None or target.selector is UNSET:
+        return None
     try:
         matches = resolve(snapshot.root, target.selector).matches
     except DesktopProblem as exc:
