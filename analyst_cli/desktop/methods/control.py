@@ -185,26 +185,19 @@ async def _preview(call: Call[Any], records: list[Params]) -> Snapshot | None:
 
 
 def _hit(call: Call[Any], record: Params, snapshot: Snapshot | None) -> str | None:
+    """Name the element that an action would hit now; None for actions without one."""
     target = getattr(record, "target", UNSET)
     if not isinstance(target, Target):
         return None
-    if target.reference is not None:
-        try:
+    try:
+        if target.reference is not None:
             return fingerprint(
                 call.host.elements_of(call.peer).recall(target.reference.element_id, call.host.monotonic()).node
             )
-        except DesktopProblem as exc:
-            return exc.message
-    if snapshot is None or snapshot.root is None or target.selector is UNSET:
-        return None
-    try:
+        if snapshot is None or snapshot.root is None or target.selector is UNSET:
+            return None
         matches = resolve(snapshot.root, target.selector).matches
     except DesktopProblem as exc:
         return exc.message
-    if not matches:
-        return "nothing matches now"
-    return (
-        fingerprint(matches[0].node)
-        if len(matches) == 1
-        else f"{len(matches)} elements match: {fingerprint(matches[0].node)}, ..."
-    )
+    first = fingerprint(matches[0].node) if matches else "nothing matches now"
+    return first if len(matches) < 2 else f"{len(matches)} elements match: {first}, ..."
