@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections import deque
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -20,6 +21,7 @@ __all__ = ["Closed", "SocketLink", "open_socket"]
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 MAX_MESSAGE_BYTES = 1 << 20  # a notification has at most 256 KiB (protocol 2.5); other gateways may be more generous
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _READ_AHEAD = 512
 _BATCH = 256  # one transaction of the inbox
 
@@ -87,11 +89,19 @@ class SocketLink:
             self._wake.set()
 
 
+class _connect(connect):  # noqa: N801 - as its base
+    """Follows no redirect: the token goes to the server that the person has named, and to no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def open_socket(url: str, wake: asyncio.Event) -> SocketLink:
-    """Connect, with proxies of the environment. Raises `ServerUnreachable`."""
+    """Connect, with the proxies of the environment unless the gateway is on this machine. Raises `ServerUnreachable`."""
     try:
-        connection = await connect(
+        connection = await _connect(
             url,
+            proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             ping_interval=None,  # the protocol has its own heartbeat

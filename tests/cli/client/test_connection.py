@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from aiohttp import web
 
 from analyst_cli.client.accounts import Account, last_account
 from analyst_cli.client.events import (
@@ -233,6 +234,35 @@ async def test_nobody_listening_is_a_sentence_and_a_wait(gateway: ScriptedGatewa
         lost = await client.until(ConnectionLost)
         assert "connection refused" in lost.problem
         assert [type(event) for event in client.seen] == [Connecting, ConnectionLost]
+
+
+async def test_a_redirect_is_not_followed_because_the_token_would_be(
+    gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def redirect(_: web.Request) -> web.Response:
+        raise web.HTTPFound(gateway.url.replace("ws:", "http:"))
+
+    application = web.Application()
+    application.router.add_get("/ws/notifications", redirect)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"ws://127.0.0.1:{runner.addresses[0][1]}/ws/notifications"
+    try:
+        async with Follower(url, delay_s=lambda _: 3_600.0) as client:
+            assert "it answered 302" in (await client.until(ConnectionLost)).problem
+        assert gateway.connections.empty()
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with Follower(gateway.url):
+        assert (await gateway.accept()).auth["token"] == TOKEN
 
 
 async def test_no_token_asks_for_a_sign_in(gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from PIL import Image
 
 from tests.support.eventually import eventually
 from tests.support.old_gateway import old_gateway
@@ -196,6 +197,35 @@ def test_a_wrong_token_ends_with_4_and_nobody_listening_goes_on(home: Path) -> N
     watch = Watch(environment | {"ANALYST_TOKEN": "t"})
     assert "connection refused" in watch.line(error=True)
     assert watch.end() == 130
+
+
+@pytest.mark.parametrize(
+    ("terminal", "sign"),
+    [
+        ({"TERM": "xterm-kitty"}, b"\x1b_Ga=T,f=100"),
+        ({"TERM": "xterm-256color", "ANALYST_IMAGES": "sixel"}, b"\x1bP0;1;0q"),
+        ({"TERM": "xterm-256color", "ANALYST_IMAGES": "half"}, "▀".encode()),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1", "ANALYST_IMAGES": "half"}, b"chart: It falls"),
+    ],
+)
+def test_a_chart_is_fetched_with_the_token_and_drawn_as_the_terminal_can(
+    system: System, terminal: dict[str, str], sign: bytes
+) -> None:
+    picture = system.home / "chart.png"
+    if not picture.exists():
+        Image.linear_gradient("L").save(picture)
+        dispatch(system, "Picture", id="picture", image=str(picture), **{"image-alt": "It falls"})
+        system.receive(len(system.inbox()) + 1)
+    command = " ".join([*PROGRAM, "show", "picture", "--image"])
+    shown = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        env=system.environment | terminal,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert sign in shown.stdout
+    assert b"chart: It falls" in shown.stdout
 
 
 def test_a_token_that_ends_soon_is_renewed_on_the_way(system: System) -> None:
