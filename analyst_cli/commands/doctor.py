@@ -131,10 +131,24 @@ def _health(socket: Path) -> dict[str, object] | str:
 
 def _print(finding: "Finding") -> None:
     sign, color = _SIGNS[finding.status]
-    mark = output.styled(f"{sign:<9}", color)
-    output.raw(f"{mark}  {finding.check:<16}  {inert_line(finding.detail)}\n")
-    if finding.remedy:
-        output.raw(f"{'':<9}  {'':<16}  → {inert_line(finding.remedy)}\n")
+    begin = f"{sign:<9}  {finding.check:<16}  "
+    lines = _wrapped(finding.detail, len(begin)) + _remedy(finding.remedy, len(begin))
+    for number, line in enumerate(lines):
+        margin = begin.replace(sign, output.styled(sign, color), 1) if number == 0 else " " * len(begin)
+        output.raw(f"{margin}{line}\n")
+
+
+def _remedy(words: str, margin: int) -> list[str]:
+    return [f"{'  ' if number else '→ '}{line}" for number, line in enumerate(_wrapped(words, margin + 2))]
+
+
+def _wrapped(words: str, margin: int) -> list[str]:
+    """Break inert words to the width of a terminal, whole in a pipe; a path or an address is not broken."""
+    import shutil  # noqa: PLC0415
+    import textwrap  # noqa: PLC0415
+
+    width = max(shutil.get_terminal_size().columns - margin, 30) if output.is_terminal() else 10_000
+    return textwrap.wrap(inert_line(words), width, break_long_words=False, break_on_hyphens=False)
 
 
 def _show_notification() -> None:
