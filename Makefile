@@ -7,7 +7,7 @@ comma := ,
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak clean system
+.PHONY: help demo test check bench soak completions clean system
 
 help:           ## Tell what can be made.
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## *(.*)/make \1\t\2/'
@@ -62,6 +62,11 @@ bench: $(TESTS) ## Measure, as ratios to baselines of the same run.
 soak: $(TESTS)  ## Try the delivery guarantee for MINUTES=10 with the full numbers, from SEED=... on.
 	@$(BIN)/python -m compileall -q analyst_cli analyst_server
 	@$(BIN)/python -m tests.delivery.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+completions: venv ## Write the shells' completion scripts anew, after a command or an option has changed.
+	@$(BIN)/analyst completion bash > completions/analyst.bash
+	@$(BIN)/analyst completion zsh > completions/_analyst
+	@$(BIN)/analyst completion fish > completions/analyst.fish
 
 clean:          ## Remove what was made.
 	rm -rf $(VENV) dist build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
