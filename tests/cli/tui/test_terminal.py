@@ -141,7 +141,7 @@ def test_no_byte_of_a_stranger_reaches_the_terminal(account: Account) -> None:
         it.press("G")
         it.press("k")
         it.press("\r")
-        it.wait_for("[bold]markup[/]")
+        it.wait_for("low priority")
         it.press("h")
         it.wait_for("Signups")
         it.press("s")
