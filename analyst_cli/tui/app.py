@@ -86,7 +86,10 @@ class InboxApp(AnnouncingApp):
 
     def use_theme(self, wanted: str) -> None:
         """Take the colours of a theme of ours; `auto` looks at the terminal."""
-        self.theme = theme_for(wanted, no_color=self.no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
+        self.theme = self._theme_for(wanted)
+
+    def _theme_for(self, wanted: str) -> str:
+        return theme_for(wanted, no_color=self.no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the inbox."""

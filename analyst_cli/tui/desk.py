@@ -17,7 +17,6 @@ from analyst_cli.client.chart_cache import cached_chart, fetched_chart
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.inbox_view import InboxView
 from analyst_cli.client.rows import Filter, Row
-from analyst_cli.client.tokens import TokenSource
 from analyst_cli.errors import LocalProblem
 from analyst_cli.tui.widgets.detail import Shown
 
@@ -116,6 +115,8 @@ class Desk:
 
     async def fetch_picture(self, image_url: str) -> Path:
         """Return the file of a chart, fetched from the server. Raises `AnalystError`."""
+        from analyst_cli.client.tokens import TokenSource  # noqa: PLC0415 - not needed for the first row
+
         token = await TokenSource(self.account.server).token()
         return await fetched_chart(self.account.server, token, image_url)
 
