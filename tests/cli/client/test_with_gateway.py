@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from analyst_cli.client.events import CaughtUp, Connected, ConnectionLost, NotificationArrived, SignInExpired
+from analyst_cli.client.events import (
+    CaughtUp,
+    Connected,
+    ConnectionLost,
+    MarkFailed,
+    NotificationArrived,
+    SignInExpired,
+)
 from analyst_cli.client.rows import Filter, Row
 from analyst_server.wire.close_codes import CloseCode
 from tests.support.follower import Follower
@@ -109,3 +116,21 @@ async def test_a_refused_token_ends_with_a_sign_in(
     async with device(world, tmp_path, "laptop") as client:
         assert "does not accept the token" in (await client.until(SignInExpired)).problem
         assert not [event for event in client.seen if isinstance(event, Connected)]
+
+
+async def test_what_was_sent_is_undone_on_all_devices(world: World, tmp_path: Path) -> None:
+    await world.dispatch(id="n-1", title="t", key="k")
+    await world.dispatch(id="n-2", title="t", key="k")
+    async with device(world, tmp_path, "laptop") as laptop, device(world, tmp_path, "desk") as desk:
+        await laptop.until(CaughtUp)
+        await desk.until(CaughtUp)
+        for state, until in (("read", None), ("archived", None), ("snoozed", 4_000_000_000.0)):
+            marked = laptop.inbox.mark(["n-2"], state, until=until)
+            laptop.nudge.set()
+            await desk.until_true(lambda: not list(desk.inbox.view(Filter(unread=True))))
+            await laptop.until_true(lambda: not laptop.inbox.pending())
+            assert len(laptop.inbox.undo(marked.undo).ids) == 2
+            laptop.nudge.set()
+            await desk.until_true(lambda: [row.repeats for row in desk.inbox.view(Filter(unread=True))] == [2])
+            await laptop.until_true(lambda: not laptop.inbox.pending())
+        assert not [event for event in laptop.seen if isinstance(event, MarkFailed)]
