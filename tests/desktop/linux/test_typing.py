@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Halted, Program, Reins, find, look, soon
+from desktop_world import Halted, Program, Reins, find, look, soon, start_gtk3, windowed
 from desktop_x import held_keys, keyboard_table, screen_of
 from Xlib import XK, Xatom
 
 from analyst_cli.desktop.backends.base import Backend, Chord, Effect, Focus, Press, Refusal, Refused, TypeText
+from analyst_cli.desktop.backends.linux import open_backend
 from analyst_cli.desktop.backends.linux.clipboard import Clipboard
 from analyst_cli.desktop.backends.linux.keyboard import LEFTOVER
 
@@ -143,6 +145,31 @@ async def test_caps_lock_does_not_swap_the_letters(backend: Backend, program: Pr
         finally:
             keyboard.chord(screen, [caps.keycode])
     assert program.last("secret")["text"] == "Abc"
+
+
+@pytest.mark.real("setxkbmap")
+@pytest.mark.parametrize(("layout", "second"), [("de", False), ("us,ru", True), ("ru,us", False)])
+async def test_other_keyboard_layouts_type_the_same_and_stay_as_they_are(
+    own_stack: DesktopStack, tmp_path: Path, layout: str, *, second: bool
+) -> None:
+    setting = ["setxkbmap", "-layout", layout, "-option", "grp:alt_shift_toggle"]
+    process = await asyncio.create_subprocess_exec(*setting, env=own_stack.environ)
+    assert await process.wait() == 0
+    async with open_backend(own_stack.environ) as own:
+        program = await windowed(own, start_gtk3(own_stack, tmp_path))
+        keyboard = own._keyboard  # type: ignore[attr-defined]
+        if second:
+            with screen_of(own_stack) as screen:
+                keymap = keyboard.keymap(screen)
+                keyboard.chord(screen, [keymap.named("option").keycode, keymap.named("shift").keycode])
+        before = keyboard_table(own_stack)
+        text = f"yYzZ@{ACCENTS}{CJK}"
+        outcome = await own.perform(TypeText(text=text, target=await find(own, "password entry")), Reins())
+        assert (program.last("secret")["text"], outcome.effect) == (text, Effect.CONFIRMED)
+        await own.perform(Chord(modifiers=("control",), key="a"), Reins(deadline_s=0.1))
+        await own.perform(TypeText(text="rest"), Reins())
+        assert program.last("secret")["text"] == "rest"
+        assert keyboard_table(own_stack) == before
 
 
 @pytest.mark.parametrize("halt_after_checks", [1, 3, 6])

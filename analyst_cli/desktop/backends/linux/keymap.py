@@ -80,6 +80,9 @@ class Keymap:
         # From the top: a change covers the keys in between, which are then keys without characters.
         self.spare = [first_keycode + index for index, row in enumerate(self.rows) if not any(row)][::-1]
         self._strokes: dict[int, Stroke] = {}
+        self._second: dict[
+            int, Stroke
+        ] = {}  # what a second layout has; programs find the shortcuts of a latin one there
         for index, row in enumerate(self.rows):
             self._learn(first_keycode + index, row)
         # With a second layout active the first two columns do not hold: then every character gets a keycode of its own.
@@ -89,6 +92,9 @@ class Keymap:
         for level in (0, 1):  # without and with shift
             if len(row) > level and row[level]:
                 self._strokes.setdefault(row[level], Stroke(keycode, shifted=level == 1))
+        for level in (2, 3):
+            if len(row) > level and row[level]:
+                self._second.setdefault(row[level], Stroke(keycode, shifted=level == 3))
         if len(row) > 1 and row[1] == 0 and XK.XK_a <= row[0] <= XK.XK_z:
             self._strokes.setdefault(
                 row[0] - (XK.XK_a - XK.XK_A), Stroke(keycode, shifted=True)
@@ -97,7 +103,8 @@ class Keymap:
     def named(self, name: str) -> Stroke | None:
         """Find the key of the contract's name; None where the layout has none."""
         x_name = MODIFIER_NAMES.get(name) or KEY_NAMES.get(name) or (name.upper() if len(name) > 1 else name)
-        return self._strokes.get(XK.string_to_keysym(x_name))
+        keysym = XK.string_to_keysym(x_name)
+        return self._strokes.get(keysym) or self._second.get(keysym)
 
     @property
     def caps_lock(self) -> Stroke | None:
