@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from analyst_cli import __version__
+from analyst_cli.client.target import LOOPBACK
 from analyst_cli.errors import ServerUnreachable
 
 __all__ = ["Closed", "SocketLink", "open_socket"]
@@ -21,7 +22,6 @@ __all__ = ["Closed", "SocketLink", "open_socket"]
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 MAX_MESSAGE_BYTES = 1 << 20  # a notification has at most 256 KiB (protocol 2.5); other gateways may be more generous
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _READ_AHEAD = 512
 _BATCH = 256  # one transaction of the inbox
 
@@ -101,7 +101,7 @@ async def open_socket(url: str, wake: asyncio.Event) -> SocketLink:
     try:
         connection = await _connect(
             url,
-            proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
+            proxy=None if urlsplit(url).hostname in LOOPBACK else True,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             ping_interval=None,  # the protocol has its own heartbeat

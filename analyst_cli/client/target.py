@@ -8,9 +8,9 @@ from analyst_cli.client import accounts, servers
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.errors import LocalProblem, SettingsProblem, SignInNeeded, UsageProblem
 
-__all__ = ["Target", "find_ws_url", "inbox_for", "local_inbox", "named_server", "target_of"]
+__all__ = ["LOOPBACK", "Target", "find_ws_url", "inbox_for", "local_inbox", "named_server", "target_of"]
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Target(NamedTuple):
@@ -99,7 +99,7 @@ async def find_ws_url(target: Target) -> str:
     from urllib.parse import urlsplit  # noqa: PLC0415
 
     parts = urlsplit(told)
-    if target.server.startswith("https:") and parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
+    if target.server.startswith("https:") and parts.scheme == "ws" and parts.hostname not in LOOPBACK:
         raise SettingsProblem(
             f"{target.server} names an unencrypted WebSocket ({told}), which would show the token to the network",
             "tell the administrator; if it must be, give it with --ws-url",

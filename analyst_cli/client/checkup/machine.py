@@ -31,6 +31,7 @@ def machine_findings(server: str, *, environ: Mapping[str, str] = os.environ) ->
     yield _link_handler()
     yield _terminal(environ)
     yield _notifications(environ)
+    yield _background()
 
 
 def _settings() -> Finding:
@@ -191,3 +192,19 @@ def _notifications(environ: Mapping[str, str]) -> Finding:
         )
         return warned("notifications", f"shown {words}", remedy)
     return fine("notifications", f"shown {words}; try it with: analyst doctor --notify")
+
+
+def _background() -> Finding:
+    from analyst_cli.client.background import background, watch_command  # noqa: PLC0415
+
+    try:
+        installed = background(watch_command(server=None, notify=False))
+    except AnalystError as problem:
+        return skipped("background watch", problem.problem)
+    if not installed.path.exists():
+        return skipped("background watch", "not installed; analyst service install keeps the badge current")
+    state = installed.running()
+    if state.startswith(("active", installed.state[-1])):
+        return fine("background watch", f"{installed.path} runs")
+    remedy = "journalctl --user -u analyst-watch -n 20; exit code 4 there means: analyst login"
+    return warned("background watch", f"{installed.path} does not run ({state})", remedy)

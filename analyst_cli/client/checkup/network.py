@@ -13,7 +13,7 @@ from analyst_cli.client.accounts import last_account
 from analyst_cli.client.checkup.finding import Finding, failed, fine, skipped, warned
 from analyst_cli.client.device import device_id
 from analyst_cli.client.socket_link import Closed, open_socket
-from analyst_cli.client.target import Target, find_ws_url, inbox_for
+from analyst_cli.client.target import LOOPBACK, Target, find_ws_url, inbox_for
 from analyst_cli.client.tokens import TokenSource
 from analyst_cli.errors import AnalystError
 from analyst_server.wire.client_session import ClientSession, Phase, SignedIn
@@ -35,8 +35,15 @@ async def network_findings(target: Target) -> AsyncIterator[Finding]:
         for check in ("TLS", "server", "clock", "WebSocket", "replay"):
             yield skipped(check, "the server's name is not known")
         return
-    if urlsplit(target.server).scheme in {"https", "wss"}:
+    parts = urlsplit(target.server)
+    if parts.scheme in {"https", "wss"}:
         yield await _tls(target)
+    elif parts.hostname not in LOOPBACK:
+        yield warned(
+            "TLS",
+            f"{target.server} is not encrypted: the network can read the token",
+            "have it served by https (docs/portal.md)",
+        )
     async for finding in _portal(target):
         yield finding
     async for finding in _websocket(target):
