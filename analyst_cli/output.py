@@ -62,8 +62,8 @@ def json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write aligned columns; the header only on a terminal, tab-separated in a pipe (as `gh` does)."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, row_styles: Sequence[Sequence[str]] = ()) -> None:
+    """Write aligned columns; the header only on a terminal, tab-separated in a pipe (as `gh` does). `row_styles`: styles of each row, or none."""
     cells = [[inert_line(cell) for cell in row] for row in rows]
     if not is_terminal():
         for row in cells:
@@ -71,8 +71,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         return
     widths = [max(map(_width, column)) for column in zip(header, *cells, strict=True)]
     sys.stdout.write(styled(_aligned(header, widths), "bold") + "\n")
-    for row in cells:
-        sys.stdout.write(_aligned(row, widths) + "\n")
+    for number, row in enumerate(cells):
+        styles = row_styles[number] if number < len(row_styles) else ()
+        sys.stdout.write(styled(_aligned(row, widths), *styles) + "\n")
 
 
 def note(words: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from analyst_cli import output
 from analyst_cli.client import moments
-from analyst_cli.client.rows import Row, rfc3339
+from analyst_cli.client.rows import PRIORITIES, Row, rfc3339
 from analyst_server.wire.inert import inert_line
 
 __all__ = ["as_object", "cut", "exact", "print_table", "sentence", "state_words", "watch_line"]
@@ -68,6 +68,7 @@ def print_table(rows: Iterable[Row], now: datetime) -> None:
             )
             for row in shown
         ],
+        row_styles=[_styles(row) for row in shown],
     )
 
 
@@ -118,6 +119,13 @@ def cut(words: str, width: int) -> str:
     if cell_len(line) <= width:
         return line
     return set_cell_size(line, width - 1).rstrip() + "…"
+
+
+def _styles(row: Row) -> tuple[str, ...]:
+    """Colour says nothing that the signs do not say."""
+    if row.is_read:
+        return ("dim",)
+    return ("bold", "red") if row.level == PRIORITIES.index("critical") else ("bold",)
 
 
 def _title(row: Row) -> str:
