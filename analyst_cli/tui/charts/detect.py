@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Abilities", "Images", "abilities_from_answer", "abilities_from_environment", "detect"]
+__all__ = ["Abilities", "Images", "abilities_from_answer", "abilities_from_environment", "cell_size", "detect"]
 
 Images = Literal["kitty", "sixel", "half"]
 _DEADLINE_S = 0.1
@@ -29,18 +29,20 @@ class Abilities:
     """What the terminal can do for pictures."""
 
     images: Images = "half"
-    cell_width_px: int = 10
-    cell_height_px: int = 20
+    cell_width_px: int = 8  # where the terminal does not tell: small, so that a picture stays within its cells
+    cell_height_px: int = 16
 
 
 def detect(environ: Mapping[str, str] = os.environ, deadline_s: float = _DEADLINE_S) -> Abilities:
     """Return what the terminal of this process can do; takes at most the deadline, and eats no key a person has typed."""
     known = abilities_from_environment(environ)
-    if known is not None:
+    if known is not None and known.images == "half":
         return known
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or sys.platform == "win32":
         return Abilities()
-    return abilities_from_answer(_ask(deadline_s))
+    found = known or abilities_from_answer(_ask(deadline_s))
+    cell = _cell_of_window() if found.images != "half" else None
+    return Abilities(found.images, *cell) if cell else found
 
 
 def abilities_from_environment(environ: Mapping[str, str]) -> Abilities | None:
@@ -63,6 +65,28 @@ def abilities_from_answer(answer: str) -> Abilities:
     if cell is None or not (4 <= int(cell[2]) <= 100 and 4 <= int(cell[1]) <= 200):
         return Abilities("sixel")
     return Abilities("sixel", int(cell[2]), int(cell[1]))
+
+
+def cell_size(columns: int, lines: int, width_px: int, height_px: int) -> tuple[int, int] | None:
+    """Return the pixels of one cell, rounded down; None where the terminal does not tell or tells nonsense."""
+    if not (columns and lines):
+        return None
+    width, height = width_px // columns, height_px // lines
+    return (width, height) if 4 <= width <= 100 and 4 <= height <= 200 else None
+
+
+def _cell_of_window() -> tuple[int, int] | None:
+    """Ask the terminal driver: xterm, kitty, foot and others tell the window's pixels with its size, and refuse escape sequences that ask."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+    import struct  # noqa: PLC0415
+    import termios  # noqa: PLC0415
+
+    try:
+        told = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, bytes(8))
+    except (OSError, ValueError):
+        return None
+    lines, columns, width_px, height_px = struct.unpack("HHHH", told)
+    return cell_size(columns, lines, width_px, height_px)
 
 
 def _ask(deadline_s: float) -> str:

@@ -1,23 +1,33 @@
 """Charts: drawn from numbers, from pictures, in words; and what the terminal can."""
 
 import base64
+import hashlib
+import os
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
+from analyst_cli.client.accounts import Account, inbox_path, remember
+from analyst_cli.client.inbox import Inbox
+from analyst_cli.paths import cache_dir
 from analyst_cli.tui.charts.describe import describe, number, sound
-from analyst_cli.tui.charts.detect import Abilities, abilities_from_answer, abilities_from_environment
+from analyst_cli.tui.charts.detect import Abilities, abilities_from_answer, abilities_from_environment, cell_size
 from analyst_cli.tui.charts.half import PictureUnreadable, half_cells, open_picture
 from analyst_cli.tui.charts.painter import Painter
 from analyst_cli.tui.charts.pixels import KITTY_CHUNK, fitted, kitty, sixel
 from analyst_cli.tui.charts.plot import draw, round_levels
 from analyst_server.wire.messages import Chart, Series
-from tests.cli.tui.conftest import CHART
+from tests.cli.tui.conftest import CHART, NOW, notification, receive
 
 INKS = [(90, 170, 230), (120, 200, 120)]
 
@@ -183,6 +193,93 @@ def test_a_picture_is_fitted_keeping_its_shape_and_not_blown_up() -> None:
 def test_the_environment_tells_first_what_the_terminal_can(environ: dict[str, str], images: str | None) -> None:
     found = abilities_from_environment(environ)
     assert (found.images if found else None) == images
+
+
+def test_a_cell_is_what_the_window_tells_and_nonsense_is_not_believed() -> None:
+    assert cell_size(128, 42, 1155, 799) == (9, 19)
+    for told in ((0, 0, 0, 0), (80, 24, 0, 0), (80, 24, 80, 24), (1, 1, 60_000, 60_000)):
+        assert cell_size(*told) is None
+
+
+@pytest.mark.real("Xvfb", "xterm", "python:mss")
+@pytest.mark.xdist_group("terminal")
+def test_a_real_xterm_shows_the_picture_in_pixels_and_takes_it_away(tmp_path: Path) -> None:
+    account = Account("http://127.0.0.1:9", "petr")
+    remember(account)
+    name = "a" * 64 + ".png"
+    path = cache_dir() / "charts" / hashlib.sha256(account.server.encode()).hexdigest()[:12] / name
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (300, 150), (250, 20, 200)).save(path)
+    with Inbox(inbox_path(account)) as inbox:
+        shown = notification("n-1", "With a picture", at=NOW, image_url=f"/api/notifications/images/{name}")
+        receive(inbox, [notification("n-0", "Without", at=NOW - 60), shown])
+    with x_display(tmp_path) as display:
+        command = [sys.executable, "-m", "analyst_cli", "inbox", "--offline"]
+        environ = {name: value for name, value in os.environ.items() if name not in {"TMUX", "NO_COLOR", "STY"}}
+        xterm = subprocess.Popen(
+            ["xterm", "-ti", "vt340", "-xrm", "XTerm*numColorRegisters: 256", "-geometry", "120x40", "-e", *command],
+            env=environ | {"DISPLAY": display, "ANALYST_SERVER": account.server},
+        )
+        try:
+            wait_for_pixels(display, (250, 20, 200), least=20_000)
+            press(display, "j")
+            wait_for_pixels(display, (250, 20, 200), most=0)
+            press(display, "k")
+            wait_for_pixels(display, (250, 20, 200), least=20_000)
+        finally:
+            xterm.kill()
+            xterm.wait()
+
+
+@contextmanager
+def x_display(folder: Path) -> Iterator[str]:
+    """Start an X server on a free display."""
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1200x800x24", "-nolisten", "tcp"],
+        pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            yield f":{told.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for_pixels(display: str, color: tuple[int, int, int], *, least: int = 0, most: int = 10**9) -> None:
+    """Look at the screen until about this colour covers so many pixels."""
+    from mss import MSS  # noqa: PLC0415 - an extra
+
+    end = time.monotonic() + 20
+    while True:
+        with MSS(display=display) as screen:
+            grabbed = screen.grab(screen.monitors[0])
+        image = Image.frombytes("RGB", grabbed.size, grabbed.rgb)
+        near = [
+            part.point(lambda value, wanted=wanted: 255 * (abs(value - wanted) <= 4))
+            for part, wanted in zip(image.split(), color, strict=True)
+        ]
+        both = ImageChops.multiply(ImageChops.multiply(near[0], near[1]), near[2])
+        count = both.histogram()[255]
+        if least <= count <= most:
+            return
+        assert time.monotonic() < end, f"{count} pixels are {color}"
+        time.sleep(0.1)  # an X server tells nobody that it has drawn
+
+
+def press(display: str, key: str) -> None:
+    from Xlib import XK, X  # noqa: PLC0415
+    from Xlib.display import Display  # noqa: PLC0415
+    from Xlib.ext import xtest  # noqa: PLC0415
+
+    connection = Display(display)
+    code = connection.keysym_to_keycode(XK.string_to_keysym(key))
+    for kind in (X.KeyPress, X.KeyRelease):
+        xtest.fake_input(connection, kind, code)
+    connection.sync()
+    connection.close()
 
 
 @pytest.mark.parametrize(
