@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ from analyst_cli.desktop.retention import purge
 from analyst_cli.desktop.server import Doorway
 from analyst_cli.desktop.settings import MenubarSettings, changes_between
 from analyst_cli.desktop.workspace import open_roots
-from analyst_cli.errors import SettingsProblem, UsageProblem
+from analyst_cli.errors import LocalProblem, SettingsProblem, UsageProblem
 
 __all__ = ["HOOKS_VARIABLE", "ServeOptions", "Serving", "open_backend", "serve"]
 
@@ -69,9 +68,11 @@ def open_backend(name: str, script: Path | None) -> AbstractAsyncContextManager[
 
         return fake(script)
     if name == "linux":
-        linux = import_module("analyst_cli.desktop.backends.linux")
-        opened: AbstractAsyncContextManager[Backend] = linux.open_backend()
-        return opened
+        try:
+            from analyst_cli.desktop.backends.linux import open_backend as linux  # noqa: PLC0415 - see above
+        except ModuleNotFoundError as exc:
+            raise LocalProblem(f"{exc.name} is not installed", "pip install 'analyst-inbox[desktop]'") from exc
+        return linux()
     raise UsageProblem(f"there is no backend {name!r}", "backends are linux and fake")
 
 

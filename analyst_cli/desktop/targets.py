@@ -221,7 +221,10 @@ def _ancestors(root: Node, path: tuple[int, ...]) -> frozenset[Handle]:
 
 def _title_matches(pattern: str, title: str | None) -> bool:
     """Match the whole title in linear time: the pattern comes from a stranger."""
-    import re2  # noqa: PLC0415 - a compiled library that only routes with a window need
+    try:
+        import re2  # noqa: PLC0415 - a compiled library that only routes with a window need
+    except ModuleNotFoundError as exc:
+        raise invalid("route.window cannot be checked: google-re2, of the extra desktop, is not installed") from exc
 
     options = re2.Options()
     options.log_errors = False

@@ -108,7 +108,9 @@ async def test_find_click_highlight_and_wait_mean_the_same_element(tmp_path: Pat
         for n in range(60)
     ]
     async with desktop_world(tmp_path, desktop_of(*elements)) as world:
-        for _ in range(40):
+        for _ in range(200):
+            moved = chance.choice(elements)["id"]
+            world.desktop.apply([Change(set=moved, frame=[chance.randrange(600), chance.randrange(500), 80, 24])])
             selector: dict[str, Any] = {
                 "byRole": "AXButton",
                 "titleContains": chance.choice(["Send", "Save", "S", "Open"]),

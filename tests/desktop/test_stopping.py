@@ -168,6 +168,19 @@ async def test_an_abort_in_the_middle_of_typing_stops_the_keys(tmp_path: Path) -
         assert element.value == typed
 
 
+async def test_an_abort_in_the_middle_of_a_chord_releases_the_modifiers(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "delays": {"key": 0.2}}) as world:
+        token = await world.token("hotkey", keys="cmd+shift+s")
+        params = {"meta": world.meta(requestId="c"), "keys": "cmd+shift+s", "confirm": {"token": token}}
+        task = asyncio.create_task(world.client.call("desktop.hotkey", params, request_id="c"))
+        await world.until(lambda: "cmd" in world.desktop.down)
+        await world.result("abort", targetRequestId="c")
+        assert (await task)["error"]["code"] == "DESKTOP_ABORTED"
+        assert world.desktop.down == set()
+        assert {"up": "cmd"} in world.done
+        assert not [entry for entry in world.done if "chord" in entry]
+
+
 async def test_what_cannot_be_taken_back_is_told(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, {**REPORT, "delays": {"press": 0.3}}) as world:
         target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
