@@ -68,7 +68,7 @@ async def test_a_browser_comes_back_to_the_waiting_command_through_loopback() ->
             async with browser.post(f"{system.portal_url}/api/desktop/authorize", data=form) as page:
                 assert (page.status, page.url.path) == (200, "/callback")
                 assert page.url.host == "127.0.0.1"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             _, told = await login.communicate()
         assert login.returncode == 0, told
         assert json.loads(system.run("whoami", "--json").stdout)["username"] == "petr"
@@ -104,7 +104,7 @@ async def test_a_server_of_the_source_system_sends_a_token_which_the_person_has_
     os.close(its_end)
     try:
         said = await asyncio.to_thread(_answered, terminal)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             assert await login.wait() == 0, said
         assert "petr" in said
         assert "weaker way" in said
