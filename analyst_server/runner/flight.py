@@ -19,7 +19,7 @@ from analyst_server.runner.dispatching import Dispatched, GatewayAway, dispatch
 from analyst_server.runner.history import History, WaitingAlert
 from analyst_server.runner.landing import Landed, run_script
 from analyst_server.runner.local_time import both_times
-from analyst_server.runner.locks import Busy, single_flight
+from analyst_server.runner.locks import RUN_FOLDER_PREFIX, Busy, single_flight
 from analyst_server.runner.outcomes import Outcome, RunRecord, Trigger
 from analyst_server.runner.schedule import Due
 from analyst_server.runner.scripts import Script
@@ -76,7 +76,12 @@ class Flight:
             self.history.put(record)
             with _run_folder() as folder:
                 landed = run_script(
-                    self.settings, script, record, folder=folder, stop_fd=self.stop_fd, started=lock.remember
+                    self.settings,
+                    script,
+                    record,
+                    folder=folder,
+                    stop_fd=self.stop_fd,
+                    started=lambda pid: lock.remember(pid, folder),
                 )
                 record = conclude(script, landed)
             self.history.put(record)
@@ -217,7 +222,7 @@ def _outcome(sent: Dispatched) -> Outcome:
 @contextmanager
 def _run_folder() -> Iterator[Path]:
     """Give a run a folder of its own; the gateway, which may be another user, can open what is in it by name, and nobody can list it."""
-    folder = Path(tempfile.mkdtemp(prefix="analyst-run-"))
+    folder = Path(tempfile.mkdtemp(prefix=RUN_FOLDER_PREFIX))
     folder.chmod(0o711)
     try:
         yield folder

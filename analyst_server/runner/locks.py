@@ -3,13 +3,16 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Busy", "FlightLock", "single_flight"]
+__all__ = ["RUN_FOLDER_PREFIX", "Busy", "FlightLock", "single_flight"]
+
+RUN_FOLDER_PREFIX = "analyst-run-"
 
 
 class Busy(Exception):
@@ -22,10 +25,10 @@ class FlightLock:
 
     descriptor: int
 
-    def remember(self, pid: int) -> None:
-        """Note the leader of the running process group."""
+    def remember(self, pid: int, folder: Path) -> None:
+        """Note the leader of the running process group, and the folder of the run."""
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, json.dumps({"pid": pid, "born": _born(pid)}).encode(), 0)
+        os.pwrite(self.descriptor, json.dumps({"pid": pid, "born": _born(pid), "folder": str(folder)}).encode(), 0)
 
 
 @contextmanager
@@ -46,14 +49,17 @@ def single_flight(path: Path) -> Iterator[FlightLock]:
 
 
 def _end_left_behind(content: bytes) -> None:
+    """End the processes and remove the folder of a flight whose runner was killed."""
     try:
         left = json.loads(content)
-        pid, born = int(left["pid"]), left["born"]
+        pid, born, folder = int(left["pid"]), left["born"], Path(left["folder"])
     except (ValueError, TypeError, KeyError):
         return
     if born is not None and born == _born(pid):  # the same process, not another that got its number
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+    if folder.name.startswith(RUN_FOLDER_PREFIX) and folder.is_dir() and folder.stat().st_uid == os.getuid():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _born(pid: int) -> str | None:

@@ -315,6 +315,7 @@ def test_what_a_killed_runner_left_behind_is_ended_and_said(bench: Bench, tmp_pa
     """A real runner is killed with SIGKILL in the middle of a run."""
     bench.write("hangs", f"""
         import os, pathlib, time
+        pathlib.Path({str(tmp_path / "folder")!r}).write_text(os.environ["ANALYST_RUN_DIR"])
         pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
         time.sleep(600)
         """)  # fmt: skip
@@ -328,6 +329,7 @@ def test_what_a_killed_runner_left_behind_is_ended_and_said(bench: Bench, tmp_pa
     bench.write("hangs", "print('{\"notify\": false}')")
     bench.run("hangs")
     assert eventually(lambda: is_gone(left_behind))
+    assert not Path((tmp_path / "folder").read_text()).exists()
     assert [run.outcome for run in bench.history.runs("hangs")] == [Outcome.QUIET, Outcome.INTERRUPTED]
 
 

@@ -22,6 +22,7 @@ path = os.path.join(os.environ["ANALYST_RUN_DIR"], "chart.png")
 open(path, "wb").write(b"PNG of " + pwd.getpwuid(os.getuid()).pw_name.encode())
 print(json.dumps({"notify": True, "title": pwd.getpwuid(os.getuid()).pw_name, "message": " ".join(sorted(os.environ)), "image_path": path}))
 """
+pytestmark = pytest.mark.xdist_group("accounts")  # one worker makes them: the password file is locked while one is made
 real_accounts = pytest.mark.real("root", "sudo", "useradd", "crontab")
 
 

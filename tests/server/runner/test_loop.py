@@ -158,9 +158,11 @@ def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> 
          "--state", str(bench.settings.state_dir),
          "--socket", str(bench.settings.socket), "--user", "petr", "--python", sys.executable],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    assert eventually(lambda: bench.gateway.received)
-    assert eventually(lambda: bench.history.runs("quick")[0].outcome is Outcome.SENT)
+    assert eventually(lambda: any(run.outcome is Outcome.SENT for run in bench.history.runs("quick")), within_s=30)
     runner.send_signal(signal.SIGTERM)
     out, err = runner.communicate(timeout=20)
-    assert (runner.returncode, out) == (0, "quick: sent - NAME\n")
+    assert (runner.returncode, out.splitlines()[0]) == (
+        0,
+        "quick: sent - NAME",
+    )  # a second one where five minutes are just over
     assert "Traceback" not in err
