@@ -138,7 +138,7 @@ def test_the_time_limit_is_the_declared_one(bench: Bench) -> None:
     bench.write("slow", "import time; time.sleep(600)", 'timeout = "1s"')
     record = bench.run("slow")
     assert (record.outcome, record.reason) == (Outcome.TIMED_OUT, "it ran longer than its limit of 1 s and was ended")
-    assert record.duration_s < 5
+    assert record.duration_s < 15
 
 
 def test_a_block_that_cannot_be_used_keeps_the_script_from_running(bench: Bench, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ if os.fork() == 0:
     open({str(tmp_path / "child")!r}, 'w').write(str(os.getpid()))
 time.sleep(600)
 """,
-        timeout_s=0.7,
+        timeout_s=2.0,
     )
     assert (finished.ended, finished.exit_code) == ("timed out", -signal.SIGKILL)
-    assert finished.duration_s < 5
+    assert finished.duration_s < 15
     child = int((tmp_path / "child").read_text())
     assert eventually(lambda: is_gone(child))
 
@@ -53,7 +53,7 @@ def test_a_child_that_outlives_its_parent_is_ended_too(tmp_path: Path) -> None:
         f"import os, time\npid = os.fork()\nif pid == 0: time.sleep(600)\nopen({str(tmp_path / 'child')!r}, 'w').write(str(pid))"
     )
     assert finished.ended == "exited"
-    assert finished.duration_s < 5
+    assert finished.duration_s < 15
     child = int((tmp_path / "child").read_text())
     assert eventually(lambda: is_gone(child))
 
@@ -74,7 +74,7 @@ if os.fork() == 0:
 os.read(read, 1)
 """
     )
-    assert finished.duration_s < 5
+    assert finished.duration_s < 15
     child = int((tmp_path / "child").read_text())
     assert eventually(lambda: is_gone(child))
 
@@ -83,7 +83,7 @@ def test_a_program_that_prints_a_gigabyte_is_ended_at_the_bound() -> None:
     finished = run("import os\nfor _ in range(16384): os.write(1, b'x' * 65536)")
     assert finished.ended == "too much output"
     assert len(finished.stdout) <= MAX_STDOUT_BYTES
-    assert finished.duration_s < 10
+    assert finished.duration_s < 20
 
 
 def test_of_much_stderr_the_tail_is_kept() -> None:
