@@ -31,9 +31,8 @@ _MAX_WORKS = 1_000  # of one commit: about 20 ms of work on a slow machine, so n
 _MAX_WAITING = 20_000  # pieces of work; more than that is not a burst but a store that does not keep up
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
 
-CommitObserver = Callable[
-    [int, float], None
-]  # pieces of work in a commit, its duration in seconds; called on the event loop
+# Told the pieces of work in a commit and its duration in seconds, on the event loop.
+CommitObserver = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,7 @@ DEFAULTS = WriterSettings()
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     work: Work
+    size: int  # bytes
     answer: asyncio.Future[Outcome]
 
 
@@ -99,12 +99,8 @@ class GroupCommitter:
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting += 1
         self._waiting_bytes += size
-        self._queue.put(_Waiting(work, answer))
-        try:
-            outcome = await answer
-        finally:
-            self._waiting -= 1
-            self._waiting_bytes -= size
+        self._queue.put(_Waiting(work, size, answer))
+        outcome = await answer
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -152,37 +148,38 @@ class GroupCommitter:
         return batch, False
 
     def _commit(self, batch: Sequence[_Waiting]) -> tuple[list[Outcome], list[Event]]:
-        connection = self._usable()
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection, self._uids, now=self._clock())
+        connection, transaction = self._begun()
         foreign = self._newer(connection, transaction.began_at)
         outcomes = transaction.apply([waiting.work for waiting in batch])
         if self.recent.count >= self._settings.fold_when_busy:
             transaction.fold()
-        connection.execute("COMMIT")
-        self._uids.update(transaction.new_uids)
+        self._end(connection, transaction)
         self._told = transaction.ended_at
-        self._keep_recent(connection, transaction)
         return outcomes, foreign + transaction.events
-
-    def _keep_recent(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
-        """Add what is committed to the list of recent events, or begin a new list after a fold."""
-        if transaction.folded_upto is not None:
-            self.recent = RecentEvents(transaction.folded_upto)
-        elif transaction.began_at > self.recent.end:
-            load_recent(connection, self.recent)  # other processes have stored something too
-        else:
-            for uid, seq in transaction.placed:
-                self.recent.add(uid, seq)
 
     def _fold(self) -> None:
         """Fold while nobody waits."""
+        connection, transaction = self._begun()
+        transaction.fold()
+        self._end(connection, transaction)
+
+    def _begun(self) -> tuple[sqlite3.Connection, Transaction]:
         connection = self._usable()
         connection.execute("BEGIN IMMEDIATE")
         transaction = Transaction(connection, self._uids, now=self._clock())
-        transaction.fold()
+        if transaction.began_at > self.recent.end:
+            load_recent(connection, self.recent)  # other processes have stored something, too
+        return connection, transaction
+
+    def _end(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        """Commit. What comes after it cannot fail: an event that is stored but not passed on would be missed by every live device."""
         connection.execute("COMMIT")
-        self._keep_recent(connection, transaction)
+        self._uids.update(transaction.new_uids)
+        if transaction.folded_upto is not None:
+            self.recent = RecentEvents(transaction.folded_upto)
+            return
+        for uid, seq in transaction.placed:
+            self.recent.add(uid, seq)
 
     def _heard(self) -> list[Event]:
         """Return what other processes have committed since; empty in nearly every call."""
@@ -256,8 +253,10 @@ class GroupCommitter:
         self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome], events: Sequence[Event], took_s: float
     ) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            if not waiting.answer.done():
+            self._waiting -= 1
+            self._waiting_bytes -= waiting.size
+            if not waiting.answer.done():  # whoever waited may have given up
                 waiting.answer.set_result(outcome)
+        self._on_events(events)
         if batch and self.on_commit is not None:
             self.on_commit(len(batch), took_s)
-        self._on_events(events)

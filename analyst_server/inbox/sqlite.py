@@ -5,6 +5,7 @@ Writes go through one thread (`group_commit.py`), reads through a few connection
 
 import asyncio
 import contextlib
+import logging
 import queue
 import sqlite3
 import time
@@ -38,6 +39,7 @@ from analyst_server.inbox.sqlite_write import Transaction
 
 __all__ = ["SqliteInbox", "WriterSettings", "open_sqlite_inbox"]
 
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _READERS = 2  # more would only wait for each other: Python runs one at a time between the disk's answers
 
@@ -169,7 +171,10 @@ class SqliteInbox:
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             for listener in tuple(self._listeners.get(event.user, ())):
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:  # noqa: BLE001 - a delivery: what is wrong with one device must not keep the event from the others
+                    _log.exception("event %d could not be told", event.seq)
 
 
 @contextlib.asynccontextmanager

@@ -265,6 +265,35 @@ async def test_closing_answers_what_waits_and_refuses_what_comes_later(path: Pat
         await inbox.snapshot(PETR)
 
 
+async def test_one_listener_that_fails_keeps_nothing_from_the_others(inbox: SqliteInbox, caplog: Any) -> None:
+    heard: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise RuntimeError(f"cannot take {event.seq}")
+
+    inbox.subscribe(PETR, broken)
+    inbox.subscribe(PETR, heard.append)
+    await inbox.append(draft("a"))
+    await inbox.append(draft("b"))
+    assert [event.seq for event in heard] == [1, 2]
+    assert "cannot take 2" in caplog.text
+
+
+async def test_callers_that_give_up_still_count_until_their_work_is_done(inbox: SqliteInbox, path: Path) -> None:
+    with locked(path):
+        for _ in range(3):
+            waiting = [asyncio.create_task(inbox.append(draft(f"n{i}", 250_000))) for i in range(200)]
+            await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        assert inbox._writer._waiting_bytes <= 64 * 1024 * 1024
+        with pytest.raises(StoreUnavailable):
+            await inbox.append(draft("one more", 30_000_000))
+    await until_it_works(inbox, "after")
+    assert inbox._writer._waiting_bytes == 0
+
+
 async def test_a_caller_that_gives_up_hurts_nobody(inbox: SqliteInbox, path: Path) -> None:
     with locked(path):
         given_up = asyncio.create_task(inbox.append(draft("a")))
