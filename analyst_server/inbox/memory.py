@@ -157,7 +157,9 @@ class MemoryInbox:
         yield Trace(user, known.seq, log.stored_at[known.seq], known.state.read, tuple(devices))
 
     def _retain_user(self, log: _UserLog, retention: Retention) -> Purged:
-        cut = _cut(log, retention, self._clock())
+        cutoff = retention.cutoff(self._clock())
+        log.devices = {name: span for name, span in log.devices.items() if span.seen_at >= cutoff}
+        cut = _cut(log, retention, cutoff)
         gone = [event for event in log.events if event.seq <= cut]
         if not gone:
             return Purged()
@@ -170,11 +172,9 @@ class MemoryInbox:
         return Purged(len(gone), images)
 
 
-def _cut(log: _UserLog, retention: Retention, now: float) -> Seq:
+def _cut(log: _UserLog, retention: Retention, cutoff: float) -> Seq:
     """Return the newest event that must go; the log's floor if none must."""
-    old = next(
-        (i for i, event in enumerate(log.events) if log.stored_at[event.seq] >= retention.cutoff(now)), len(log.events)
-    )
+    old = next((i for i, event in enumerate(log.events) if log.stored_at[event.seq] >= cutoff), len(log.events))
     cut = log.events[old - 1].seq if old else log.floor
     seqs = [each.seq for each in log.notifications.values()]
     if (surplus := len(seqs) - retention.max_notifications) > 0:
