@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +24,10 @@ def open_file(
 ) -> sqlite3.Connection:
     """Open the file, which is made for its owner alone; other threads may use the connection, one at a time."""
     if create:
-        os.close(
-            os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        )  # SQLite gives its companion files the same mode
+        # Made if missing, never opened here if it is there: closing a descriptor of it would drop the locks of every connection to it that
+        # this process has (https://www.sqlite.org/howtocorrupt.html, section 2.2). SQLite gives its companion files the same mode.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     else:
         path.stat()  # raises where SQLite would make a new file, in which nobody finds what was stored
     connection = sqlite3.connect(
