@@ -48,7 +48,7 @@ async def asked(world: World, method: str = "click", **params: Any) -> str:
 async def test_it_shows_state_permissions_and_recent_executions(tmp_path: Path) -> None:
     async with screen_on(tmp_path) as (world, app, pilot):
         assert "RUNNING" in words(app, "#state")
-        assert "✓ Accessibility" in words(app, "#permissions")
+        assert "✓ Accessibility granted" in words(app, "#permissions")
         await world.result("find")
         await eventually(pilot, lambda: app.query_one(DataTable).row_count == 1)
 

@@ -46,7 +46,7 @@ def permission_words(status: dict[str, Any] | None) -> str:
     for name, granted in status["permissions"].items():
         remedy = status["remedies"].get(name, "")
         missing = f"✗ {names.get(name, name)}: {remedy or 'denied'}"
-        found.append(f"✓ {names.get(name, name)}" if granted else missing)
+        found.append(f"✓ {names.get(name, name)} granted" if granted else missing)
     return "  ".join(inert_line(word) for word in found)
 
 
