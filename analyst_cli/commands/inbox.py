@@ -39,7 +39,8 @@ def inbox(
     from analyst_cli.client.target import target_of  # noqa: PLC0415
 
     target = target_of(server, ws_url)
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if not is_terminal or os.environ.get("TERM") == "dumb":
         from analyst_cli.commands.read import list_  # noqa: PLC0415
 
         list_(server=server)

@@ -128,6 +128,11 @@ class Desk:
         """Count what is unread."""
         return self._inbox.unread_count()
 
+    def next_snooze_end(self) -> datetime | None:
+        """Return when the next snoozed one comes back; None when nothing is snoozed."""
+        end = self._inbox.next_snooze_end()
+        return None if end is None else datetime.fromtimestamp(end).astimezone()
+
     def last_received(self) -> datetime | None:
         """Return when the newest notification was, as its sender says."""
         newest = self._inbox.newest(unread=False)

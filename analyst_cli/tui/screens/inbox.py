@@ -90,7 +90,9 @@ class InboxScreen(InboxActions):
             self.show_detail(shown.row)
 
     def tick(self) -> None:
-        """Let the time pass."""
+        """Let the time pass; what was snoozed until now comes back."""
+        if self.is_due:
+            self.narrow(self.wanted, keep=True)
         self.query_one(NotificationList).tick(self.now)
         self.query_one(Detail).tick(self.now)
         self.show_counts()

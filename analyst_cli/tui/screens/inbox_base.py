@@ -32,6 +32,7 @@ class InboxBase(Screen[None]):
         super().__init__()
         self.wanted = Filter()
         self.listing: Listing | None = None
+        self._due_at: datetime | None = None  # when the next snoozed one comes back
 
     @property
     def inbox_app(self) -> "InboxApp":
@@ -54,6 +55,7 @@ class InboxBase(Screen[None]):
         notifications = self.query_one(NotificationList)
         try:
             self.listing = self.inbox_app.desk.listing(wanted)
+            self._due_at = self.inbox_app.desk.next_snooze_end()
         except AnalystError as error:
             self.post_message(Said(str(error), is_problem=True))
             return
@@ -69,6 +71,11 @@ class InboxBase(Screen[None]):
         self.show_counts()
         if self.listing.problem:
             self.post_message(Said(self.listing.problem, is_problem=True))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a snoozed one has come back since the rows were read."""
+        return self._due_at is not None and self._due_at <= self.now
 
     def show_counts(self) -> None:
         """Show unread count and last arrival."""

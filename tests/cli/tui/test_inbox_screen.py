@@ -17,7 +17,7 @@ from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.keys import keymap_file
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
-from tests.cli.tui.conftest import NOW, notification, receive, until
+from tests.cli.tui.conftest import NOW, Clock, notification, receive, until
 
 App = Callable[..., InboxApp]
 
@@ -40,6 +40,10 @@ def current_id(app: InboxApp) -> str:
 def row(store: Path, id_: str):
     with Inbox(store) as inbox:
         return inbox.row(id_)
+
+
+def text_of(app: InboxApp) -> list[str]:
+    return [strip.text for strip in app.screen._compositor.render_strips(app.size)]
 
 
 def states(store: Path) -> list[object]:
@@ -181,6 +185,24 @@ async def test_snooze_takes_a_preset_or_words(inbox_app: App, store: Path) -> No
         await pilot.press("enter", "escape")
         await settled(pilot)
         assert row(store, "n-06").snoozed_until is None
+
+
+async def test_what_was_snoozed_comes_back_and_minutes_pass_without_an_event(inbox_app: App, clock: Clock) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("z", "enter")
+        await until(pilot, lambda: app.screen.listing.count == 6)
+        assert "  25 min" in text_of(app)[0]
+        clock.now += 1800
+        app.screen.tick()
+        await pilot.pause()
+        assert "  55 min" in text_of(app)[0]
+        assert app.screen.listing.count == 6
+        clock.now += 1801
+        app.screen.tick()
+        await pilot.pause()
+        assert app.screen.listing.count == 7
+        assert current_id(app) == "n-07"
 
 
 async def test_search_narrows_as_it_is_typed_and_escape_brings_everything_back(inbox_app: App) -> None:

@@ -252,6 +252,13 @@ def test_without_a_terminal_the_list_is_printed(account: Account, closed: str) -
     assert "\x1b" not in ran.stdout + ran.stderr
 
 
+def test_on_a_terminal_that_can_do_nothing_the_list_is_printed(account: Account) -> None:
+    with terminal(TERM="dumb") as it:
+        it.wait_for("Revenue dropped 23 % in EU")
+        assert it.wait_for_end() == 0
+    assert b"\x1b" not in it.seen
+
+
 def test_without_an_inbox_and_a_terminal_the_way_to_one_is_told() -> None:
     ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
     assert ran.returncode == 4
