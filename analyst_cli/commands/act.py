@@ -1,7 +1,7 @@
 """`analyst mark` and `analyst snooze`: change the state here at once, and on the server as soon as it can be reached."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from analyst_cli.errors import UsageProblem
 
 __all__ = ["mark", "mark_and_send", "snooze"]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print what came of it as one JSON object.")]
 _STATES = ("read", "unread", "archived", "unarchived", "acknowledged")
 _ALL_AT_ONCE = 100_000
 
@@ -28,6 +29,7 @@ def mark(
     unarchived: Annotated[bool, typer.Option("--unarchived", "--unarchive", help="Back into the inbox.")] = False,
     acknowledged: Annotated[bool, typer.Option("--acknowledged", "--ack", help="Somebody takes care of it.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Everything in the inbox, instead of ids.")] = False,
+    as_json: AsJson = False,
     server: options.Server = None,
 ) -> None:
     """Mark notifications: read, unread, archived, unarchived or acknowledged, on all your devices.
@@ -48,7 +50,9 @@ def mark(
         raise UsageProblem(
             "ids and --all cannot both be meant" if ids else "there is nothing to mark", "give ids, or --all"
         )
-    mark_and_send(None if everything else ids, wanted[0] if wanted else "read", server=server)
+    mark_and_send(
+        None if everything else ids, wanted[0] if wanted else "read", server=server, form="json" if as_json else "words"
+    )
 
 
 def snooze(
@@ -60,6 +64,7 @@ def snooze(
             "--until", "-t", metavar="WHEN", help="Until then: 2h, 18:00, tomorrow 9:00, monday, 2026-12-24 9:00."
         ),
     ] = "1h",
+    as_json: AsJson = False,
     server: options.Server = None,
 ) -> None:
     """Put notifications aside until later; then they are in the inbox again, on all your devices.
@@ -70,7 +75,7 @@ def snooze(
       analyst snooze 17 --until "tomorrow 9:00"
     """
     until_s = options.until_of(until)
-    mark_and_send(ids, "snoozed", until=until_s, server=server)
+    mark_and_send(ids, "snoozed", until=until_s, server=server, form="json" if as_json else "words")
 
 
 def mark_and_send(
@@ -79,7 +84,7 @@ def mark_and_send(
     *,
     until: float | None = None,
     server: str | None = None,
-    is_quiet: bool = False,
+    form: Literal["words", "json", "quiet"] = "words",
 ) -> None:
     """Mark here, send what is pending if the server answers soon, and say what came of it; None for ids: the whole inbox."""
     with local_inbox(server) as inbox:
@@ -87,18 +92,23 @@ def mark_and_send(
         ids = [inbox.resolve(typed) for typed in typed_ids or ()] or everything  # all resolved before any is marked
         marked = inbox.mark(ids, state, until=until)
         pending = len(inbox.pending())
-    what = f"{state} until {lines.exact(until)}" if until is not None else state
-    if not marked.undo and not is_quiet:
-        output.note(f"{'It was' if len(ids) == 1 else 'All were'} {what} already." if ids else "The inbox is empty.")
-    if not pending:
-        return
-    from analyst_cli.client.sending import send_pending  # noqa: PLC0415 - only here the network is needed
+    problem = ""
+    if pending:
+        from analyst_cli.client.sending import send_pending  # noqa: PLC0415 - only here the network is needed
 
-    problem = send_pending(server)
-    if marked.undo and not is_quiet:
-        number = len(marked.ids)
-        output.note(
-            f"{number} notification{'s' if number != 1 else ''} marked {what}{'.' if not problem else ' on this machine.'}"
-        )
+        problem = send_pending(server)
+    if form == "json":
+        output.json_line({"ids": list(marked.ids), "state": state, "sent": not problem, "problem": problem or None})
+    elif form == "words":
+        what = f"{state} until {lines.exact(until)}" if until is not None else state
+        _say(what, asked=len(ids), changed=len(marked.ids), problem=problem)
+
+
+def _say(what: str, *, asked: int, changed: int, problem: str) -> None:
+    if changed:
+        where = "." if not problem else " on this machine."
+        output.note(f"{changed} notification{'s' if changed != 1 else ''} marked {what}{where}")
+    else:
+        output.note(f"{'It was' if asked == 1 else 'All were'} {what} already." if asked else "The inbox is empty.")
     if problem:
         output.note(f"The server will be told by the next connection ({problem}).")

@@ -118,7 +118,7 @@ def show(
     if read:
         from analyst_cli.commands.act import mark_and_send  # noqa: PLC0415
 
-        mark_and_send([id_], "read", server=server, is_quiet=True)
+        mark_and_send([id_], "read", server=server, form="quiet")
 
 
 def _print(inbox: "Inbox", wanted: Filter, limit: int | None, *, as_json: bool, plain: bool) -> None:

@@ -166,6 +166,13 @@ def test_marks_hold_here_at_once_and_say_that_they_wait(cli: Run_, filled: None)
     assert ids(cli("list")[1]) == ["aa-1"]
 
 
+def test_what_came_of_a_mark_can_be_read_by_programs(cli: Run_, filled: None) -> None:
+    told = json.loads(cli("mark", "ab-3", "--json")[1])
+    assert (told["ids"], told["state"], told["sent"]) == (["ab-3", "ab-2"], "read", False)
+    assert "connection refused" in told["problem"]
+    assert json.loads(cli("snooze", "aa-1", "--until", "2h", "--json")[1])["ids"] == ["aa-1"]
+
+
 def test_a_snooze_hides_until_later(cli: Run_, filled: None) -> None:
     assert "snoozed until" in cli("snooze", "last", "--until", "tomorrow 9:00")[2]
     assert ids(cli("list")[1]) == ["ab-3", "aa-1"]
