@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyst_cli.client.backoff import LONGEST_S, delay_s, wait_named_in
@@ -17,6 +17,7 @@ def test_the_wait_doubles_from_one_second_to_thirty() -> None:
     assert [delay_s(attempt, 1.0) for attempt in (1, 2, 3, 4, 5, 6, 7, 1_000)] == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
+@settings(deadline=None)
 @given(attempt=st.integers(-5, 10_000), chance=st.floats(0, 1))
 def test_the_wait_is_fully_jittered_and_never_longer_than_thirty_seconds(attempt: int, chance: float) -> None:
     assert 0 <= delay_s(attempt, chance) <= LONGEST_S

@@ -118,6 +118,12 @@ def analyst(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_committed_scripts_are_those_that_the_command_prints(name: str, home: Path) -> None:
+    is_same = analyst(home, "completion", name).stdout == (ROOT / "completions" / FILES[name]).read_text()
+    assert is_same, "a command or an option has changed; run: make completions"
+
+
 def test_words_with_blanks_are_not_offered_and_escapes_are_inert(store: None, home: Path) -> None:
     assert analyst(home, "__complete", "ids", "01").stdout == "01bb-second\t␛[31mT\n01aa-first\tT\n"
 

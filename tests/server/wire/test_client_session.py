@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyst_server.wire.client_session import (
@@ -220,6 +220,7 @@ _MESSAGE = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_MESSAGE | _JSON, max_size=8))
 def test_no_conversation_breaks_it(messages: list[object]) -> None:
     client = session(Cursor("e", 3))
