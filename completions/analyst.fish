@@ -5,9 +5,9 @@ function __analyst_at
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- "$at $word" ' --color' 'badge --format' 'badge --server' 'badge -f' 'demo --pace' 'desktop click --app' 'desktop click --by-path' 'desktop click --by-role' 'desktop click --confirm' 'desktop click --confirm-token' 'desktop click --timeout-ms' 'desktop click --title-contains' 'desktop click --value-contains' 'desktop dismiss-modal --app' 'desktop dismiss-modal --confirm' 'desktop dismiss-modal --confirm-token' 'desktop dismiss-modal --strategy' 'desktop dismiss-modal --timeout-ms' 'desktop dismiss-modal --title-contains' 'desktop doctor --workspace' 'desktop evidence list --last' 'desktop find --by-path' 'desktop find --by-role' 'desktop find --limit' 'desktop find --timeout-ms' 'desktop find --title-contains' 'desktop find --value-contains' 'desktop highlight --by-path' 'desktop highlight --by-role' 'desktop highlight --duration-ms' 'desktop highlight --timeout-ms' 'desktop highlight --title-contains' 'desktop highlight --value-contains' 'desktop hotkey --app' 'desktop hotkey --confirm' 'desktop hotkey --confirm-token' 'desktop hotkey --timeout-ms' 'desktop issue-confirm --method' 'desktop issue-confirm --params-file' 'desktop issue-confirm --params-json' 'desktop issue-confirm --ttl-ms' 'desktop list-modals --app' 'desktop list-modals --timeout-ms' 'desktop observe --max-depth' 'desktop observe --max-nodes' 'desktop observe --timeout-ms' 'desktop ping --workspace' 'desktop recipe run --approve' 'desktop rpc --method' 'desktop rpc --params-file' 'desktop rpc --params-json' 'desktop serve --allow' 'desktop serve --backend' 'desktop serve --confirm' 'desktop serve --script' 'desktop serve --workspace-root' 'desktop service install --backend' 'desktop service install --workspace-root' 'desktop session --idle-ms' 'desktop type-text --app' 'desktop type-text --by-path' 'desktop type-text --by-role' 'desktop type-text --confirm' 'desktop type-text --confirm-token' 'desktop type-text --text-file' 'desktop type-text --timeout-ms' 'desktop type-text --title-contains' 'desktop wait-until --by-path' 'desktop wait-until --by-role' 'desktop wait-until --poll-ms' 'desktop wait-until --timeout-ms' 'desktop wait-until --title-contains' 'desktop wait-until --value-contains' 'dispatch --id' 'dispatch --image' 'dispatch --image-alt' 'dispatch --json' 'dispatch --key' 'dispatch --message' 'dispatch --priority' 'dispatch --script' 'dispatch --socket' 'dispatch --status' 'dispatch --tag' 'dispatch --title' 'dispatch --url' 'dispatch --user' 'dispatch --wait' 'dispatch -m' 'dispatch -t' 'dispatch -u' 'gateway audit --config' 'gateway audit --data' 'gateway audit --limit' 'gateway audit --user' 'gateway audit -c' 'gateway devices --config' 'gateway devices --data' 'gateway devices -c' 'gateway health --socket' 'gateway invite --config' 'gateway invite --data' 'gateway invite --days' 'gateway invite --url' 'gateway invite -c' 'gateway revoke --config' 'gateway revoke --data' 'gateway revoke --device' 'gateway revoke --publisher' 'gateway revoke --token' 'gateway revoke --user' 'gateway revoke -c' 'gateway rotate-secret --config' 'gateway rotate-secret --data' 'gateway rotate-secret -c' 'gateway serve --config' 'gateway serve --data' 'gateway serve --dev-user' 'gateway serve --host' 'gateway serve --port' 'gateway serve --portal-host' 'gateway serve --portal-port' 'gateway serve --public-url' 'gateway serve --set' 'gateway serve --socket' 'gateway serve -c' 'gateway settings --config' 'gateway settings --set' 'gateway settings -c' 'gateway users --config' 'gateway users --connect' 'gateway users --data' 'gateway users --disable' 'gateway users --enable' 'gateway users -c' 'inbox --server' 'inbox --theme' 'inbox --ws-url' 'list --limit' 'list --priority' 'list --script' 'list --server' 'list --since' 'list --tag' 'list -n' 'list -p' 'list -s' 'login --device-name' 'login --server' 'logout --server' 'mark --server' 'runner exec-as --group' 'runner install --python' 'runner install --scripts' 'runner install --socket' 'runner install --state' 'runner install --user' 'runner install --with' 'runner once --parallel' 'runner once --python' 'runner once --scripts' 'runner once --socket' 'runner once --state' 'runner once --user' 'runner overdue --scripts' 'runner overdue --socket' 'runner overdue --state' 'runner overdue --user' 'runner serve --parallel' 'runner serve --python' 'runner serve --scripts' 'runner serve --socket' 'runner serve --state' 'runner serve --user' 'scripts edit --scripts' 'scripts explain --scripts' 'scripts explain --state' 'scripts history --limit' 'scripts history --scripts' 'scripts history --state' 'scripts history -n' 'scripts list --scripts' 'scripts list --state' 'scripts new --from' 'scripts new --scripts' 'scripts run --python' 'scripts run --scripts' 'scripts run --socket' 'scripts run --state' 'scripts run --user' 'scripts test --python' 'scripts test --scripts' 'search --limit' 'search --priority' 'search --script' 'search --server' 'search --since' 'search --tag' 'search -n' 'search -p' 'search -s' 'show --server' 'snooze --server' 'snooze --until' 'snooze -t' 'status --socket' 'status --user' 'status -u' 'token inspect --server' 'token issue --config' 'token issue --data' 'token issue --days' 'token issue --device' 'token issue --publisher' 'token issue --to' 'token issue -c' 'token publishers --config' 'token publishers --data' 'token publishers -c' 'token refresh --server' 'watch --priority' 'watch --script' 'watch --server' 'watch --ws-url' 'watch -p' 'watch -s' 'whoami --server'
+        else if contains -- "$at $word" ' --color' 'badge --format' 'badge --server' 'badge -f' 'demo --pace' 'desktop click --app' 'desktop click --by-path' 'desktop click --by-role' 'desktop click --confirm' 'desktop click --confirm-token' 'desktop click --timeout-ms' 'desktop click --title-contains' 'desktop click --value-contains' 'desktop dismiss-modal --app' 'desktop dismiss-modal --confirm' 'desktop dismiss-modal --confirm-token' 'desktop dismiss-modal --strategy' 'desktop dismiss-modal --timeout-ms' 'desktop dismiss-modal --title-contains' 'desktop doctor --workspace' 'desktop evidence list --last' 'desktop find --by-path' 'desktop find --by-role' 'desktop find --limit' 'desktop find --timeout-ms' 'desktop find --title-contains' 'desktop find --value-contains' 'desktop highlight --by-path' 'desktop highlight --by-role' 'desktop highlight --duration-ms' 'desktop highlight --timeout-ms' 'desktop highlight --title-contains' 'desktop highlight --value-contains' 'desktop hotkey --app' 'desktop hotkey --confirm' 'desktop hotkey --confirm-token' 'desktop hotkey --timeout-ms' 'desktop issue-confirm --method' 'desktop issue-confirm --params-file' 'desktop issue-confirm --params-json' 'desktop issue-confirm --ttl-ms' 'desktop list-modals --app' 'desktop list-modals --timeout-ms' 'desktop mcp --approval-timeout' 'desktop observe --max-depth' 'desktop observe --max-nodes' 'desktop observe --timeout-ms' 'desktop ping --workspace' 'desktop recipe run --approve' 'desktop rpc --method' 'desktop rpc --params-file' 'desktop rpc --params-json' 'desktop serve --allow' 'desktop serve --backend' 'desktop serve --confirm' 'desktop serve --script' 'desktop serve --workspace-root' 'desktop service install --backend' 'desktop service install --workspace-root' 'desktop session --idle-ms' 'desktop type-text --app' 'desktop type-text --by-path' 'desktop type-text --by-role' 'desktop type-text --confirm' 'desktop type-text --confirm-token' 'desktop type-text --text-file' 'desktop type-text --timeout-ms' 'desktop type-text --title-contains' 'desktop wait-until --by-path' 'desktop wait-until --by-role' 'desktop wait-until --poll-ms' 'desktop wait-until --timeout-ms' 'desktop wait-until --title-contains' 'desktop wait-until --value-contains' 'dispatch --id' 'dispatch --image' 'dispatch --image-alt' 'dispatch --json' 'dispatch --key' 'dispatch --message' 'dispatch --priority' 'dispatch --script' 'dispatch --socket' 'dispatch --status' 'dispatch --tag' 'dispatch --title' 'dispatch --url' 'dispatch --user' 'dispatch --wait-timeout' 'dispatch -m' 'dispatch -t' 'dispatch -u' 'doctor --server' 'doctor --socket' 'doctor --ws-url' 'gateway audit --config' 'gateway audit --data' 'gateway audit --limit' 'gateway audit --user' 'gateway audit -c' 'gateway devices --config' 'gateway devices --data' 'gateway devices -c' 'gateway health --socket' 'gateway invite --config' 'gateway invite --data' 'gateway invite --days' 'gateway invite --url' 'gateway invite -c' 'gateway revoke --config' 'gateway revoke --data' 'gateway revoke --device' 'gateway revoke --publisher' 'gateway revoke --token' 'gateway revoke --user' 'gateway revoke -c' 'gateway rotate-secret --config' 'gateway rotate-secret --data' 'gateway rotate-secret -c' 'gateway serve --config' 'gateway serve --data' 'gateway serve --dev-user' 'gateway serve --host' 'gateway serve --port' 'gateway serve --portal-host' 'gateway serve --portal-port' 'gateway serve --public-url' 'gateway serve --set' 'gateway serve --socket' 'gateway serve -c' 'gateway settings --config' 'gateway settings --set' 'gateway settings -c' 'gateway users --config' 'gateway users --connect' 'gateway users --data' 'gateway users --disable' 'gateway users --enable' 'gateway users -c' 'inbox --server' 'inbox --theme' 'inbox --ws-url' 'investigate --agent' 'investigate --place' 'investigate --server' 'list --limit' 'list --priority' 'list --script' 'list --server' 'list --since' 'list --tag' 'list -n' 'list -p' 'list -s' 'login --device-name' 'login --server' 'logout --server' 'mark --server' 'runner exec-as --group' 'runner install --python' 'runner install --scripts' 'runner install --socket' 'runner install --state' 'runner install --user' 'runner install --with' 'runner once --parallel' 'runner once --python' 'runner once --scripts' 'runner once --socket' 'runner once --state' 'runner once --user' 'runner overdue --scripts' 'runner overdue --socket' 'runner overdue --state' 'runner overdue --user' 'runner serve --parallel' 'runner serve --python' 'runner serve --scripts' 'runner serve --socket' 'runner serve --state' 'runner serve --user' 'scripts edit --scripts' 'scripts explain --scripts' 'scripts explain --state' 'scripts history --limit' 'scripts history --scripts' 'scripts history --state' 'scripts history -n' 'scripts list --scripts' 'scripts list --server' 'scripts list --state' 'scripts new --from' 'scripts new --scripts' 'scripts run --python' 'scripts run --scripts' 'scripts run --server' 'scripts run --socket' 'scripts run --state' 'scripts run --user' 'scripts test --python' 'scripts test --scripts' 'search --limit' 'search --priority' 'search --script' 'search --server' 'search --since' 'search --tag' 'search -n' 'search -p' 'search -s' 'service install --server' 'show --server' 'snooze --server' 'snooze --until' 'snooze -t' 'status --socket' 'status --user' 'status -u' 'telegram serve --bot-socket' 'telegram serve --config' 'telegram serve --data' 'telegram serve --socket' 'telegram serve -c' 'telegram status --config' 'telegram status --data' 'telegram status --limit' 'telegram status -c' 'telegram status -n' 'token inspect --server' 'token issue --config' 'token issue --data' 'token issue --days' 'token issue --device' 'token issue --publisher' 'token issue --to' 'token issue -c' 'token publishers --config' 'token publishers --data' 'token publishers -c' 'token refresh --server' 'watch --priority' 'watch --script' 'watch --server' 'watch --ws-url' 'watch -p' 'watch -s' 'whoami --server'
             set skip 1
-        else if contains -- "$at $word" ' badge' ' completion' ' config' 'config get' 'config list' 'config path' 'config set' 'config unset' ' demo' ' desktop' 'desktop abort' 'desktop abort-demo' 'desktop approvals' 'desktop approvals approve' 'desktop approvals deny' 'desktop approvals list' 'desktop click' 'desktop dismiss-modal' 'desktop doctor' 'desktop evidence' 'desktop evidence list' 'desktop evidence open' 'desktop evidence show' 'desktop evidence verify' 'desktop find' 'desktop highlight' 'desktop hotkey' 'desktop issue-confirm' 'desktop list-modals' 'desktop observe' 'desktop panic' 'desktop ping' 'desktop recipe' 'desktop recipe list' 'desktop recipe run' 'desktop reload' 'desktop reset' 'desktop rpc' 'desktop serve' 'desktop service' 'desktop service install' 'desktop service status' 'desktop service uninstall' 'desktop session' 'desktop start' 'desktop status' 'desktop stop' 'desktop type-text' 'desktop wait-until' ' dispatch' ' gateway' 'gateway audit' 'gateway devices' 'gateway health' 'gateway invite' 'gateway revoke' 'gateway rotate-secret' 'gateway serve' 'gateway settings' 'gateway users' ' inbox' ' list' ' login' ' logout' ' mark' ' runner' 'runner exec-as' 'runner install' 'runner once' 'runner overdue' 'runner serve' ' scripts' 'scripts edit' 'scripts explain' 'scripts history' 'scripts list' 'scripts new' 'scripts run' 'scripts test' ' search' ' server' 'server forget' 'server list' 'server use' ' show' ' snooze' ' status' ' token' 'token inspect' 'token issue' 'token publishers' 'token refresh' ' watch' ' whoami'
+        else if contains -- "$at $word" ' badge' ' completion' ' config' 'config get' 'config list' 'config path' 'config set' 'config unset' ' demo' ' desktop' 'desktop abort' 'desktop abort-demo' 'desktop approvals' 'desktop approvals approve' 'desktop approvals deny' 'desktop approvals list' 'desktop click' 'desktop dismiss-modal' 'desktop doctor' 'desktop evidence' 'desktop evidence list' 'desktop evidence open' 'desktop evidence show' 'desktop evidence verify' 'desktop find' 'desktop highlight' 'desktop host' 'desktop hotkey' 'desktop issue-confirm' 'desktop list-modals' 'desktop mcp' 'desktop observe' 'desktop panic' 'desktop ping' 'desktop recipe' 'desktop recipe list' 'desktop recipe run' 'desktop reload' 'desktop reset' 'desktop rpc' 'desktop serve' 'desktop service' 'desktop service install' 'desktop service status' 'desktop service uninstall' 'desktop session' 'desktop start' 'desktop status' 'desktop stop' 'desktop type-text' 'desktop wait-until' ' dispatch' ' doctor' ' gateway' 'gateway audit' 'gateway devices' 'gateway health' 'gateway invite' 'gateway revoke' 'gateway rotate-secret' 'gateway serve' 'gateway settings' 'gateway users' ' inbox' ' investigate' ' list' ' login' ' logout' ' mark' ' runner' 'runner exec-as' 'runner install' 'runner once' 'runner overdue' 'runner serve' ' scripts' 'scripts edit' 'scripts explain' 'scripts history' 'scripts list' 'scripts new' 'scripts run' 'scripts test' ' search' ' server' 'server forget' 'server list' 'server use' ' service' 'service install' 'service status' 'service uninstall' ' show' ' snooze' ' status' ' telegram' 'telegram serve' 'telegram status' ' token' 'token inspect' 'token issue' 'token publishers' 'token refresh' ' watch' ' whoami'
             set at (string trim -- "$at $word")
         end
     end
@@ -18,13 +18,15 @@ function __analyst_words
 end
 complete -c analyst -f
 complete -c analyst -n "__analyst_at ''" -a badge -d 'Print the unread count and the newest unread title, from this machine…'
-complete -c analyst -n "__analyst_at ''" -a completion -d 'Print the completion script of a shell; commands, options, ids, scrip…'
+complete -c analyst -n "__analyst_at ''" -a completion -d 'Print the completion script of a shell, or the manual page; commands,…'
 complete -c analyst -n "__analyst_at ''" -a config -d 'Show and change settings'
 complete -c analyst -n "__analyst_at ''" -a demo -d 'Try everything out - start a gateway, let sample scripts look at real…'
 complete -c analyst -n "__analyst_at ''" -a desktop -d 'Guarded desktop bridge for coding agents - look, find, act with appro…'
 complete -c analyst -n "__analyst_at ''" -a dispatch -d 'Send a notification to a user; ends with 0 once it is stored'
+complete -c analyst -n "__analyst_at ''" -a doctor -d 'Check settings, folders, local inbox, token, keyring, link handler, t…'
 complete -c analyst -n "__analyst_at ''" -a gateway -d 'Serve and administrate the gateway and the portal'
 complete -c analyst -n "__analyst_at ''" -a inbox -d 'Open the live inbox - read, search, snooze and archive alerts, look a…'
+complete -c analyst -n "__analyst_at ''" -a investigate -d 'Start a coding agent on a notification, in a folder with everything t…'
 complete -c analyst -n "__analyst_at ''" -a list -d 'List notifications, newest first'
 complete -c analyst -n "__analyst_at ''" -a login -d 'Sign in to a server and keep its token in the keyring'
 complete -c analyst -n "__analyst_at ''" -a logout -d 'Forget the token of a server on this machine'
@@ -33,9 +35,11 @@ complete -c analyst -n "__analyst_at ''" -a runner -d 'Run the notification scri
 complete -c analyst -n "__analyst_at ''" -a scripts -d 'List, run, test, create and explain notification scripts'
 complete -c analyst -n "__analyst_at ''" -a search -d 'Search titles, messages and script names, newest first; archived and…'
 complete -c analyst -n "__analyst_at ''" -a server -d 'List and choose servers'
+complete -c analyst -n "__analyst_at ''" -a service -d 'Keep a background watch running at login'
 complete -c analyst -n "__analyst_at ''" -a show -d 'Show one notification whole'
 complete -c analyst -n "__analyst_at ''" -a snooze -d 'Put notifications aside until later; then they are in the inbox again…'
 complete -c analyst -n "__analyst_at ''" -a status -d 'Tell what became of a notification - stored, sent, acknowledged, read…'
+complete -c analyst -n "__analyst_at ''" -a telegram -d 'Bring alerts to Telegram, and their buttons back'
 complete -c analyst -n "__analyst_at ''" -a token -d 'Issue, inspect and refresh tokens'
 complete -c analyst -n "__analyst_at ''" -a watch -d 'Print notifications as they arrive; what came while you were away is…'
 complete -c analyst -n "__analyst_at ''" -a whoami -d 'Tell who is signed in, where the token lies, how long it is valid, an…'
@@ -48,7 +52,7 @@ complete -c analyst -n "__analyst_at 'badge'" -l format -s f -d 'One of plain, j
 complete -c analyst -n "__analyst_at 'badge'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'badge'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'completion'" -l help -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'completion'" -a 'bash zsh fish'
+complete -c analyst -n "__analyst_at 'completion'" -a 'bash zsh fish man'
 complete -c analyst -n "__analyst_at 'config'" -a get -d 'Print what one setting is now'
 complete -c analyst -n "__analyst_at 'config'" -a list -d 'Print every setting and what it is now'
 complete -c analyst -n "__analyst_at 'config'" -a path -d 'Print the path of the settings file, whether it exists or not'
@@ -77,9 +81,11 @@ complete -c analyst -n "__analyst_at 'desktop'" -a doctor -d 'Check permissions 
 complete -c analyst -n "__analyst_at 'desktop'" -a evidence -d 'Look at what executions left behind'
 complete -c analyst -n "__analyst_at 'desktop'" -a find -d 'Find elements of the frontmost application'
 complete -c analyst -n "__analyst_at 'desktop'" -a highlight -d 'Draw a border around the element that a click would press'
+complete -c analyst -n "__analyst_at 'desktop'" -a host -d 'Open the operator’s screen - permissions, approvals, recent execution…'
 complete -c analyst -n "__analyst_at 'desktop'" -a hotkey -d 'Send one chord to the frontmost application'
 complete -c analyst -n "__analyst_at 'desktop'" -a issue-confirm -d 'Ask for a confirmation token for one action'
 complete -c analyst -n "__analyst_at 'desktop'" -a list-modals -d 'List the dialogs of the frontmost application'
+complete -c analyst -n "__analyst_at 'desktop'" -a mcp -d 'Offer the desktop to a coding agent, as tools of the Model Context Pr…'
 complete -c analyst -n "__analyst_at 'desktop'" -a observe -d 'Write a picture and the tree of the desktop to the workspace'
 complete -c analyst -n "__analyst_at 'desktop'" -a panic -d 'Stop everything at once'
 complete -c analyst -n "__analyst_at 'desktop'" -a ping -d 'Tell whether the host runs, and what it may do'
@@ -170,6 +176,7 @@ complete -c analyst -n "__analyst_at 'desktop highlight'" -l timeout-ms -d 'Dead
 complete -c analyst -n "__analyst_at 'desktop highlight'" -l pretty -d 'Indent the JSON'
 complete -c analyst -n "__analyst_at 'desktop highlight'" -l quiet -s q -d 'Print nothing; the exit code tells'
 complete -c analyst -n "__analyst_at 'desktop highlight'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'desktop host'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop hotkey'" -l app -d 'The application that must be frontmost' -x
 complete -c analyst -n "__analyst_at 'desktop hotkey'" -l confirm-token -d 'A token of desktop.confirm.issue' -x
 complete -c analyst -n "__analyst_at 'desktop hotkey'" -l confirm -d 'A confirmation phrase, where the operator allows phrases' -x
@@ -191,6 +198,9 @@ complete -c analyst -n "__analyst_at 'desktop list-modals'" -l timeout-ms -d 'De
 complete -c analyst -n "__analyst_at 'desktop list-modals'" -l pretty -d 'Indent the JSON'
 complete -c analyst -n "__analyst_at 'desktop list-modals'" -l quiet -s q -d 'Print nothing; the exit code tells'
 complete -c analyst -n "__analyst_at 'desktop list-modals'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'desktop mcp'" -l approval-timeout -d 'How long a person may take to decide, in seconds' -x
+complete -c analyst -n "__analyst_at 'desktop mcp'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'desktop mcp'" -F
 complete -c analyst -n "__analyst_at 'desktop observe'" -l timeout-ms -d 'Deadline of the request' -x
 complete -c analyst -n "__analyst_at 'desktop observe'" -l no-screenshot -d 'Take no picture'
 complete -c analyst -n "__analyst_at 'desktop observe'" -l no-tree -d 'Read no tree'
@@ -288,9 +298,18 @@ complete -c analyst -n "__analyst_at 'dispatch'" -l status -d 'firing or resolve
 complete -c analyst -n "__analyst_at 'dispatch'" -l url -d 'A page that tells more' -x
 complete -c analyst -n "__analyst_at 'dispatch'" -l id -d 'Makes a repeated call harmless; made by the gateway unless given' -x
 complete -c analyst -n "__analyst_at 'dispatch'" -l json -d 'The whole notification as JSON; - reads standard input' -r -F
-complete -c analyst -n "__analyst_at 'dispatch'" -l wait -d 'Wait until every known device has it' -x
+complete -c analyst -n "__analyst_at 'dispatch'" -l wait -d 'Wait until every known device has it, and tell per device'
+complete -c analyst -n "__analyst_at 'dispatch'" -l wait-timeout -d 'How long --wait waits' -x
 complete -c analyst -n "__analyst_at 'dispatch'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'dispatch'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'doctor'" -l json -d 'Print one JSON object a line'
+complete -c analyst -n "__analyst_at 'doctor'" -l offline -d 'Only what needs no network'
+complete -c analyst -n "__analyst_at 'doctor'" -l not-on-server -l on-server -d 'Check the gateway’s parts on this machine; default - if it is here'
+complete -c analyst -n "__analyst_at 'doctor'" -l socket -d 'Dispatch socket of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'doctor'" -l notify -d 'Also show a notification, to see whether it is seen'
+complete -c analyst -n "__analyst_at 'doctor'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'doctor'" -l ws-url -d 'A gateway without a portal; else ANALYST_WS_URL' -x
+complete -c analyst -n "__analyst_at 'doctor'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway'" -a audit -d 'Tell who signed in, linked, revoked and dispatched from afar, and fro…'
 complete -c analyst -n "__analyst_at 'gateway'" -a devices -d 'List the devices that receive notifications, and those that were revo…'
 complete -c analyst -n "__analyst_at 'gateway'" -a health -d 'Ask the gateway of this machine how it is and who is connected'
@@ -341,6 +360,7 @@ complete -c analyst -n "__analyst_at 'gateway serve'" -l portal-port -d 'Its por
 complete -c analyst -n "__analyst_at 'gateway serve'" -l no-portal -l portal -d 'Serve the portal, or not'
 complete -c analyst -n "__analyst_at 'gateway serve'" -l public-url -d 'How browsers reach the portal, for instance https -//alerts.example.c…' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l dev-user -d 'Let everybody on this machine in as this user; loopback only' -x
+complete -c analyst -n "__analyst_at 'gateway serve'" -l no-telegram -l telegram -d 'Run the Telegram bot, or not'
 complete -c analyst -n "__analyst_at 'gateway serve'" -l socket -d 'Dispatch socket' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l data -d 'Folder of the log, the images and the accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l set -d 'Any other setting; may be repeated' -x
@@ -362,6 +382,12 @@ complete -c analyst -n "__analyst_at 'inbox'" -l theme -d 'auto, dark, light, co
 complete -c analyst -n "__analyst_at 'inbox'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'inbox'" -l ws-url -d 'A gateway without a portal; else ANALYST_WS_URL' -x
 complete -c analyst -n "__analyst_at 'inbox'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'investigate'" -l agent -d 'Another agent, with {prompt} and {folder}; default - investigate.agent' -x
+complete -c analyst -n "__analyst_at 'investigate'" -l place -d 'here, tmux or window; default - investigate.agent_place' -x
+complete -c analyst -n "__analyst_at 'investigate'" -l prepare -d 'Only make the folder, and print where it is'
+complete -c analyst -n "__analyst_at 'investigate'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'investigate'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'investigate'" -a '(__analyst_words ids)'
 complete -c analyst -n "__analyst_at 'list'" -l unread -s u -d 'Only unread ones'
 complete -c analyst -n "__analyst_at 'list'" -l script -s s -d 'Only of this script' -x -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'list'" -l priority -s p -d 'Only of this priority or above - low, normal, high, critical' -x -a 'low normal high critical'
@@ -396,13 +422,14 @@ complete -c analyst -n "__analyst_at 'mark'" -l archive -l archived -d 'Out of t
 complete -c analyst -n "__analyst_at 'mark'" -l unarchive -l unarchived -d 'Back into the inbox'
 complete -c analyst -n "__analyst_at 'mark'" -l ack -l acknowledged -d 'Somebody takes care of it'
 complete -c analyst -n "__analyst_at 'mark'" -l all -d 'Everything in the inbox, instead of ids'
+complete -c analyst -n "__analyst_at 'mark'" -l json -d 'Print what came of it as one JSON object'
 complete -c analyst -n "__analyst_at 'mark'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'mark'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'mark'" -a '(__analyst_words ids)'
-complete -c analyst -n "__analyst_at 'runner'" -a exec-as -d 'Answer the portal and the bot about the scripts of this account, with…'
-complete -c analyst -n "__analyst_at 'runner'" -a install -d 'Have the system run analyst runner once every five minutes; shows wha…'
+complete -c analyst -n "__analyst_at 'runner'" -a exec-as -d 'Answer the portal and the bot, with one JSON object'
+complete -c analyst -n "__analyst_at 'runner'" -a install -d 'Have the system run the scripts every five minutes'
 complete -c analyst -n "__analyst_at 'runner'" -a once -d 'Run what is due now and end - what cron calls every 5 minutes'
-complete -c analyst -n "__analyst_at 'runner'" -a overdue -d 'List the scripts that should have run and have not; exit code 1 when…'
+complete -c analyst -n "__analyst_at 'runner'" -a overdue -d 'List scripts that should have run and have not'
 complete -c analyst -n "__analyst_at 'runner'" -a serve -d 'Run scripts by their own schedules until Ctrl-C or SIGTERM'
 complete -c analyst -n "__analyst_at 'runner'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'runner exec-as'" -l group -d 'Group that the account must be in' -x
@@ -443,13 +470,13 @@ complete -c analyst -n "__analyst_at 'runner serve'" -l parallel -d 'Scripts tha
 complete -c analyst -n "__analyst_at 'runner serve'" -l failure-alerts -l no-failure-alerts -d 'Tell the owner when a script fails, recovers, or is overdue'
 complete -c analyst -n "__analyst_at 'runner serve'" -l json -d 'Print one JSON object a run'
 complete -c analyst -n "__analyst_at 'runner serve'" -l help -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'scripts'" -a edit -d 'Open a script in VISUAL or EDITOR, and check the block at its top aft…'
-complete -c analyst -n "__analyst_at 'scripts'" -a explain -d 'Tell when a script last ran, what it said, why nothing was sent, and…'
-complete -c analyst -n "__analyst_at 'scripts'" -a history -d 'List the latest runs, newest first - outcome, duration, and why nothi…'
-complete -c analyst -n "__analyst_at 'scripts'" -a list -d 'List the scripts - schedule, last run and what became of it, next run'
+complete -c analyst -n "__analyst_at 'scripts'" -a edit -d 'Open a script in VISUAL or EDITOR, then check it'
+complete -c analyst -n "__analyst_at 'scripts'" -a explain -d 'Tell why an alert was sent, or was not'
+complete -c analyst -n "__analyst_at 'scripts'" -a history -d 'List the latest runs, and why nothing was sent'
+complete -c analyst -n "__analyst_at 'scripts'" -a list -d 'List the scripts, their last run and their next'
 complete -c analyst -n "__analyst_at 'scripts'" -a new -d 'Write a new script from a sample, ready to run and to change'
-complete -c analyst -n "__analyst_at 'scripts'" -a run -d 'Run one script now and send what it says, whatever its cooldown; the…'
-complete -c analyst -n "__analyst_at 'scripts'" -a test -d 'Run one script and show what it would send; nothing is sent and nothi…'
+complete -c analyst -n "__analyst_at 'scripts'" -a run -d 'Run one script now and send what it says'
+complete -c analyst -n "__analyst_at 'scripts'" -a test -d 'Run one script and show what it would send'
 complete -c analyst -n "__analyst_at 'scripts'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts edit'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'scripts edit'" -l help -d 'Show this message and exit'
@@ -466,6 +493,8 @@ complete -c analyst -n "__analyst_at 'scripts history'" -l help -d 'Show this me
 complete -c analyst -n "__analyst_at 'scripts history'" -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'scripts list'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'scripts list'" -l state -d 'Folder of history, cooldowns and logs ANALYST_NOTIFICATIONS_DIR, ~/.n…' -r -F
+complete -c analyst -n "__analyst_at 'scripts list'" -l remote -d 'The scripts on the server, asked through the portal, not those of thi…'
+complete -c analyst -n "__analyst_at 'scripts list'" -l server -d 'Which server, with --remote ANALYST_SERVER, the one chosen last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'scripts list'" -l json -d 'Print JSON, one object a line'
 complete -c analyst -n "__analyst_at 'scripts list'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts new'" -l from -d 'The sample to begin with; --samples lists them' -x
@@ -478,6 +507,8 @@ complete -c analyst -n "__analyst_at 'scripts run'" -l state -d 'Folder of histo
 complete -c analyst -n "__analyst_at 'scripts run'" -l socket -d 'The gateway’s dispatch socket WS_DISPATCH_SOCKET, /run/ws-gateway/ws.…' -r -F
 complete -c analyst -n "__analyst_at 'scripts run'" -l user -d 'Who gets the alerts ANALYST_USER, the account’s name' -x -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'scripts run'" -l python -d 'Python that runs the scripts ANALYST_SCRIPT_PYTHON, ~/.venv/bin/pytho…' -r -F
+complete -c analyst -n "__analyst_at 'scripts run'" -l remote -d 'The scripts on the server, asked through the portal, not those of thi…'
+complete -c analyst -n "__analyst_at 'scripts run'" -l server -d 'Which server, with --remote ANALYST_SERVER, the one chosen last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'scripts run'" -l json -d 'Print JSON, one object a line'
 complete -c analyst -n "__analyst_at 'scripts run'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts run'" -a '(__analyst_words scripts)'
@@ -506,6 +537,18 @@ complete -c analyst -n "__analyst_at 'server list'" -l json -d 'Print one JSON o
 complete -c analyst -n "__analyst_at 'server list'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'server use'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'server use'" -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'service'" -a install -d 'Start analyst watch --quiet at every login, so that the inbox and the…'
+complete -c analyst -n "__analyst_at 'service'" -a status -d 'Tell whether the background watch is installed and running; ends with…'
+complete -c analyst -n "__analyst_at 'service'" -a uninstall -d 'Stop the background watch and remove its file'
+complete -c analyst -n "__analyst_at 'service'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'service install'" -l notify -d 'The watch also announces what arrives on the desktop'
+complete -c analyst -n "__analyst_at 'service install'" -l yes -s y -d 'Do not ask'
+complete -c analyst -n "__analyst_at 'service install'" -l print -d 'Only print the file, and write nothing'
+complete -c analyst -n "__analyst_at 'service install'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'service install'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'service status'" -l json -d 'Print one JSON object a line'
+complete -c analyst -n "__analyst_at 'service status'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'service uninstall'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'show'" -l image -s i -d 'Draw the chart in the terminal'
 complete -c analyst -n "__analyst_at 'show'" -l read -s r -d 'Mark it read, too'
 complete -c analyst -n "__analyst_at 'show'" -l json -d 'Print one JSON object a line'
@@ -514,6 +557,7 @@ complete -c analyst -n "__analyst_at 'show'" -l server -d 'Whose inbox; else ANA
 complete -c analyst -n "__analyst_at 'show'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'show'" -a '(__analyst_words ids)'
 complete -c analyst -n "__analyst_at 'snooze'" -l until -s t -d 'Until then - 2h, 18 -00, tomorrow 9 -00, monday, 2026-12-24 9 -00' -x
+complete -c analyst -n "__analyst_at 'snooze'" -l json -d 'Print what came of it as one JSON object'
 complete -c analyst -n "__analyst_at 'snooze'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'snooze'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'snooze'" -a '(__analyst_words ids)'
@@ -521,6 +565,20 @@ complete -c analyst -n "__analyst_at 'status'" -l user -s u -d 'Only for this us
 complete -c analyst -n "__analyst_at 'status'" -l json -d 'As one JSON object'
 complete -c analyst -n "__analyst_at 'status'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'status'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'telegram'" -a serve -d 'Serve the bot until SIGTERM or Ctrl-C'
+complete -c analyst -n "__analyst_at 'telegram'" -a status -d 'Tell who has linked a chat, how many deliveries are in which state, a…'
+complete -c analyst -n "__analyst_at 'telegram'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'telegram serve'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'telegram serve'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'telegram serve'" -l socket -d 'Dispatch socket of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'telegram serve'" -l bot-socket -d 'Also serve the bot socket here, as /run/notify-bot/bot.sock' -r -F
+complete -c analyst -n "__analyst_at 'telegram serve'" -l verbose -s v -d 'Log more'
+complete -c analyst -n "__analyst_at 'telegram serve'" -l help -d 'Show this message and exit'
+complete -c analyst -n "__analyst_at 'telegram status'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'telegram status'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'telegram status'" -l limit -s n -d 'How many of the latest deliveries to list' -x
+complete -c analyst -n "__analyst_at 'telegram status'" -l json -d 'Print one JSON object a delivery'
+complete -c analyst -n "__analyst_at 'telegram status'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'token'" -a inspect -d 'Tell what a token says - whose, which device, until when'
 complete -c analyst -n "__analyst_at 'token'" -a issue -d 'Issue a token with the gateway’s secret, or one for a program elsewhe…'
 complete -c analyst -n "__analyst_at 'token'" -a publishers -d 'List the tokens of remote publishers; the tokens themselves cannot be…'
