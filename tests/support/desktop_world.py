@@ -122,18 +122,20 @@ def start_gtk4(stack: DesktopStack, folder: Path) -> Program:
 
 
 async def windowed(backend: Backend, program: Program) -> Program:
-    """Wait until the program is in front, with its window in the accessibility tree."""
+    """Wait until the program's window is on the screen, in front, and in the accessibility tree."""
 
     async def is_up() -> bool:
         if not program.events("ready"):
             return False
-        snapshot = await look(backend)
+        snapshot = await look(backend, windows=True)
         root = snapshot.root
-        return (
+        in_front = any(window.pid == program.pid and window.frontmost and window.visible for window in snapshot.windows)
+        in_tree = (
             root is not None
             and root.pid == program.pid
-            and any(child.visible and child.children for child in root.children)
+            and any(each.visible and each.children for each in root.children)
         )
+        return in_front and in_tree
 
     await soon(is_up)
     return program

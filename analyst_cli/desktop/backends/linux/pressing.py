@@ -10,14 +10,23 @@ from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.effects import observed
 from analyst_cli.desktop.backends.linux.keyboard import Keyboard
 from analyst_cli.desktop.backends.linux.keymap import Stroke
-from analyst_cli.desktop.backends.linux.looking import read_scene
+from analyst_cli.desktop.backends.linux.looking import Scene, read_scene
 from analyst_cli.desktop.backends.linux.roles import State
 from analyst_cli.desktop.backends.linux.target import Target, find_again, frame_of, press_action, window_of
-from analyst_cli.desktop.backends.linux.windows import XWindow, activate, active_window, client_at, describe
+from analyst_cli.desktop.backends.linux.windows import (
+    XWindow,
+    active_window,
+    ask_to_activate,
+    client_at,
+    describe,
+    has_keyboard,
+)
 
 __all__ = ["bring_up", "chord", "click_point", "focus", "give_focus", "press", "send_chord"]
 
-FOCUS_TIMEOUT_S = 0.6
+FOCUS_TIMEOUT_S = 1.0
+ACTIVATION_TIMEOUT_S = 3.0
+"""Of a window manager that is busy: openbox needs 40 ms for every change of the keyboard, on a machine that has nothing else to do."""
 POLL_S = 0.01
 COVERED = "another window lies over the element"
 
@@ -86,8 +95,7 @@ async def focus(desk: Desk, keyboard: Keyboard, action: Focus, control: Control)
 
 async def give_focus(desk: Desk, keyboard: Keyboard, target: Target, control: Control) -> str:
     """Bring up its window and focus it, by the accessibility call or by a click; raise Refused when it does not get the keyboard."""
-    window = await window_of(desk, target)
-    if window is None or not await desk.display.run(activate, window.window_id, control.check):
+    if not await _bring_up_window_of(desk, target, control):
         raise Refused(Refusal.FOCUS_FAILED, "the window of the element cannot be brought up")
     control.check()
     if await _has_focus(desk, target):
@@ -106,6 +114,32 @@ async def give_focus(desk: Desk, keyboard: Keyboard, target: Target, control: Co
     if not await _gets_focus(desk, target, control):
         raise Refused(Refusal.FOCUS_FAILED, "the element did not take the keyboard")
     return "pointer"
+
+
+async def _bring_up_window_of(desk: Desk, target: Target, control: Control) -> bool:
+    """Give the element's window the keyboard; one that is just opening gets the time to be mapped."""
+    deadline = time.monotonic() + min(ACTIVATION_TIMEOUT_S, control.remaining_s())
+    while (window := await window_of(desk, target)) is None:
+        if time.monotonic() > deadline:
+            return False
+        control.check()
+        await asyncio.sleep(POLL_S)
+        target.scene = Scene()
+    return await _bring_window_up(desk, window.window_id, control)
+
+
+async def _bring_window_up(desk: Desk, window_id: int, control: Control) -> bool:
+    """Give a window the keyboard; tell whether it has it."""
+    if await desk.display.run(has_keyboard, window_id):
+        return True
+    await desk.display.run(ask_to_activate, window_id)
+    deadline = time.monotonic() + min(ACTIVATION_TIMEOUT_S, control.remaining_s())
+    while not await desk.display.run(has_keyboard, window_id):
+        if time.monotonic() > deadline:
+            return False
+        control.check()
+        await asyncio.sleep(POLL_S)  # neither the window manager nor the server tells this client when it is done
+    return True
 
 
 async def _gets_focus(desk: Desk, target: Target, control: Control) -> bool:
@@ -172,7 +206,7 @@ async def bring_up(desk: Desk, action: Activate, control: Control) -> Outcome:
     control.check()
     control.commit()
     control.seal()
-    if not await desk.display.run(activate, window.window_id, control.check):
+    if not await _bring_window_up(desk, window.window_id, control):
         raise Refused(Refusal.FOCUS_FAILED, "the window manager did not bring the window up")
     return Outcome(effect=Effect.CONFIRMED, method="action", verification="the window is in front and has the keyboard")
 

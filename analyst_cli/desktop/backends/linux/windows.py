@@ -3,8 +3,6 @@
 Functions over an open display; they run in its thread.
 """
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +15,17 @@ from analyst_cli.desktop.elements import Rect, Window
 
 __all__ = [
     "XWindow",
-    "activate",
     "active_window",
+    "ask_to_activate",
     "client_at",
     "client_windows",
     "focused_client",
+    "has_keyboard",
     "has_window_manager",
     "to_window",
 ]
 
 MAX_WINDOWS = 200
-POLL_S = 0.005
 
 
 class XWindow(NamedTuple):
@@ -135,14 +133,12 @@ def client_at(display: Any, x: int, y: int) -> int | None:
         inside = display.create_resource_object("window", window_id)
 
 
-def activate(display: Any, window_id: int, check: Callable[[], None], timeout_s: float = 1.0) -> bool:
-    """Bring a window to the front and give it the keyboard; tell whether it has it.
+def ask_to_activate(display: Any, window_id: int) -> None:
+    """Ask for a window to be brought to the front and given the keyboard.
 
     A click message with the server's own time passes the focus-stealing guards of window managers. Without a window manager the focus is
-    set directly. `check` raises what ends the waiting early.
+    set directly.
     """
-    if _has_keyboard(display, window_id):
-        return True
     root = root_of(display)
     window = display.create_resource_object("window", window_id)
     now = _server_time(display)
@@ -155,16 +151,10 @@ def activate(display: Any, window_id: int, check: Callable[[], None], timeout_s:
         window.configure(stack_mode=X.Above)
         window.set_input_focus(X.RevertToParent, now)
     display.sync()
-    deadline = time.monotonic() + timeout_s
-    while not _has_keyboard(display, window_id):
-        check()
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)  # neither the window manager nor the server tells this client when it is done
-    return True
 
 
-def _has_keyboard(display: Any, window_id: int) -> bool:
+def has_keyboard(display: Any, window_id: int) -> bool:
+    """Tell whether a window is active and keys go into it."""
     active = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
     return (not active or active[0] == window_id) and focused_client(display) == window_id
 
