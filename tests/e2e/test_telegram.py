@@ -144,9 +144,10 @@ async def test_the_inbox_does_not_notice_that_telegram_stands_still() -> None:
         inbox = await asyncio.to_thread(system.receive, 40)
         assert len({entry["id"] for entry in inbox if entry["id"].startswith("alert-")}) >= 40
         assert sum("alert-" in text for text in telegram.texts) == 0
-        status = await run(system, "telegram", "status", "--limit", "40")
-        assert "40 queued" in status
-        assert "Too Many Requests" in status
+        await telegram.until(lambda: not telegram.faults)
+        status = lambda: system.run("telegram", "status", "--limit", "40").stdout  # noqa: E731
+        assert await asyncio.to_thread(eventually, lambda: "Too Many Requests" in status())
+        assert "40 queued" in await asyncio.to_thread(status)
 
 
 async def test_the_bot_in_a_process_of_its_own_serves_beside_the_gateway() -> None:
