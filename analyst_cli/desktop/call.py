@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import msgspec
+
 from analyst_cli.desktop.backends.base import (
     Backend,
     BackendError,
@@ -18,7 +20,7 @@ from analyst_cli.desktop.backends.base import (
     TreeRequest,
 )
 from analyst_cli.desktop.confirm import Proof, Scope, Token, digest_of, proof_of
-from analyst_cli.desktop.elements import Permission, Snapshot
+from analyst_cli.desktop.elements import Cut, Permission, Snapshot
 from analyst_cli.desktop.errors import Code, DesktopProblem, confirm_required, invalid
 from analyst_cli.desktop.fields import MetaParams
 from analyst_cli.desktop.params import Params, normalized
@@ -87,7 +89,18 @@ class Call(Generic[P]):
     async def look(self, request: TreeRequest) -> Snapshot:
         """Read the desktop in the lane of reads."""
         async with self.host.lanes.reads.turn():
-            return await self.backend.look(request, self.reins)
+            return self.veiled(await self.backend.look(request, self.reins))
+
+    def veiled(self, snapshot: Snapshot) -> Snapshot:
+        """Leave out what is inside the applications that nobody may look into (password managers): elements, and titles of windows."""
+        hidden = self.settings.evidence.hidden_apps
+        windows = tuple(
+            msgspec.structs.replace(each, title=None) if each.app_id in hidden else each for each in snapshot.windows
+        )
+        if snapshot.app is None or snapshot.app.app_id not in hidden:
+            return msgspec.structs.replace(snapshot, windows=windows)
+        root = snapshot.root and msgspec.structs.replace(snapshot.root, children=(), cut=Cut.HIDDEN)
+        return msgspec.structs.replace(snapshot, windows=windows, root=root, window_title=None, modals=())
 
     async def permitted(self, permission: Permission) -> Situation:
         """Raise PERMISSION_MISSING unless the platform grants it."""

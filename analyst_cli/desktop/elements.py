@@ -46,6 +46,7 @@ class Cut(StrEnum):
     NODES = "max_nodes_exceeded"
     CHILDREN = "limit_exceeded"
     TIMEOUT = "timeout"
+    HIDDEN = "hidden_app"  # set by the host: the operator lets nobody look into this application
 
 
 class StopReason(StrEnum):

@@ -105,12 +105,20 @@ async def test_values_are_left_out_unless_the_operator_wants_them(tmp_path: Path
         assert "hunter2" not in ax
 
 
-async def test_windows_of_password_managers_are_black(tmp_path: Path) -> None:
+async def test_nobody_looks_into_password_managers(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, settings={"evidence.hiddenApps": ["org.example.App"]}) as world:
         done = await world.result("observe")
         picture = Image.open(Path(done["evidence"]["dir"], "observe.png"))
         assert picture.getpixel((20, 20)) == (0, 0, 0)
         assert picture.getpixel((1000, 700)) != (0, 0, 0)
+        ax = json.loads(Path(done["evidence"]["dir"], "ax.json").read_text())
+        assert ("children" in ax["tree"], ax["tree"]["error"], ax["windows"][0]["title"]) == (False, "hidden_app", None)
+        assert (await world.result("find", selector={"byRole": "AXButton"}))["matched"] == 0
+        target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
+        gone = {"selectorGone": target["selector"]}
+        assert await world.code("waitUntil", condition=gone, timeoutMs=50) == "DESKTOP_TIMEOUT"
+        assert (await world.act("click", target=target))["error"]["code"] == "DESKTOP_ELEMENT_NOT_FOUND"
+        assert world.done == []
 
 
 async def test_screenshots_can_be_off_and_always(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def observe(call: Call[ObserveParams]) -> dict[str, Any]:
     async with call.host.lanes.ui.turn():
         try:
             request = TreeRequest(tree=options.include_ax_tree, limits=limits, windows=True)
-            snapshot = await call.backend.look(request, call.reins)
+            snapshot = call.veiled(await call.backend.look(request, call.reins))
             assert_route(call.params.route, snapshot)
         except PermissionMissing:
             missing.append(Permission.ACCESSIBILITY.value)

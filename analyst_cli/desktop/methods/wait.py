@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from analyst_cli.desktop.backends.base import TreeRequest
 from analyst_cli.desktop.call import Call
-from analyst_cli.desktop.elements import Modal
+from analyst_cli.desktop.elements import Cut, Modal
 from analyst_cli.desktop.errors import Code, DesktopProblem
 from analyst_cli.desktop.params import Condition, ModalCondition, WaitUntilParams
 from analyst_cli.desktop.selector import Selector, detail_for, fingerprint, resolve
@@ -71,8 +71,9 @@ async def _evaluate(call: Call[WaitUntilParams]) -> tuple[bool, Any]:
     assert selector is not None  # noqa: S101 - every other condition has one
     matches = _matches(snapshot.root, selector)
     if condition.selector_gone is not UNSET:
-        # A tree that is not complete cannot prove that something is gone.
-        complete = snapshot.traversal is None or not snapshot.traversal.truncated
+        # A tree that is not complete, or not to be looked into, cannot prove that something is gone.
+        hidden = snapshot.root is not None and snapshot.root.cut is Cut.HIDDEN
+        complete = not hidden and (snapshot.traversal is None or not snapshot.traversal.truncated)
         return not matches and complete, 0
     if condition.value_contains is not UNSET:
         wanted = condition.value_contains.value
