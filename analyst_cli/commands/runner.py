@@ -246,7 +246,7 @@ def _nothing(_record: "RunRecord") -> None:
 
 def _line(record: "RunRecord") -> None:
     words = f"{record.stem}: {record.outcome.value}" + (
-        f" (for {record.missed} missed runs too)" if record.missed else ""
+        f" (and for {record.missed} that {'was' if record.missed == 1 else 'were'} missed)" if record.missed else ""
     )
     detail = record.reason or record.title
     output.line(f"{words} - {detail}" if detail else words)

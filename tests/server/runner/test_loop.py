@@ -1,5 +1,6 @@
 """The runner as a whole: a simulated day, `serve` as a real process, the dead man's switch."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -161,8 +162,6 @@ def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> 
     assert eventually(lambda: any(run.outcome is Outcome.SENT for run in bench.history.runs("quick")), within_s=30)
     runner.send_signal(signal.SIGTERM)
     out, err = runner.communicate(timeout=20)
-    assert (runner.returncode, out.splitlines()[0]) == (
-        0,
-        "quick: sent - NAME",
-    )  # a second one where five minutes are just over
+    assert runner.returncode == 0
+    assert re.match(r"quick: sent( \(and for 1 that was missed\))? - NAME\n", out)  # two times were due, or one
     assert "Traceback" not in err
