@@ -66,10 +66,10 @@ def uninstall() -> int:
     if sys.platform == "darwin":
         _run(["launchctl", "bootout", f"gui/{os.getuid()}/{_label()}"], quiet=True)
     else:
-        _run(["systemctl", "--user", "disable", "--now", _file().name])
+        _run(["systemctl", "--user", "disable", "--now", _file().name], quiet=True)
     _file().unlink()
-    if sys.platform != "darwin":
-        _run(["systemctl", "--user", "daemon-reload"])
+    if sys.platform != "darwin" and not _run(["systemctl", "--user", "daemon-reload"], quiet=True):
+        output.note("systemctl --user does not answer here; a host that still runs must be stopped by hand")
     output.line(f"removed: {_file()}")
     return 0
 
@@ -130,19 +130,15 @@ def _program() -> str:
 
 
 def _run(command: list[str], *, quiet: bool = False) -> bool:
+    """Run a command of the service manager; return whether it succeeded. Raises LocalProblem unless quiet."""
+    way_out = f"the file is written; start the host by hand: {_program()} desktop serve"
     try:
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as exc:
         if quiet:
             return False
-        raise LocalProblem(
-            f"{command[0]} cannot be run here",
-            f"the file is written; start the host by hand: {_program()} desktop serve",
-        ) from exc
+        raise LocalProblem(f"{command[0]} cannot be run here", way_out) from exc
     if ended.returncode and not quiet:
         words = (ended.stderr or ended.stdout).strip().splitlines()
-        raise LocalProblem(
-            f"{' '.join(command)} failed: {words[0] if words else ended.returncode}",
-            "see analyst desktop service status",
-        )
+        raise LocalProblem(f"{' '.join(command)} failed: {words[0] if words else ended.returncode}", way_out)
     return ended.returncode == 0

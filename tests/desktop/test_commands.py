@@ -380,6 +380,15 @@ def test_the_service_file_is_written_once_and_removed(
     assert "--user enable --now analyst-desktop.service" in calls.read_text()
 
 
+def test_without_a_service_manager_the_file_can_still_be_written_and_removed(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "start the host by hand" in here("service", "install", "--backend", "fake", expect=1)
+    assert "not running" in here("service", "status", expect=1)
+    assert here("service", "uninstall", expect=0).startswith("removed")
+
+
 def test_the_help_of_every_command_has_an_example() -> None:
     def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
         for name, command in group.commands.items():
