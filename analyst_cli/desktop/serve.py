@@ -58,6 +58,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     flags: dict[str, Any] = {}  # settings, as if they stood in the operator's file
     allowed: tuple[HostRule, ...] = ()  # rules that the operator gave on the command line
     hooks_with_real_backend: bool = False
+    look_after_sockets_s: float = 10.0  # how often it is checked that the sockets are still there
     wait_for_start: bool = False  # open the sockets, and take no requests until the operator says start
 
 
@@ -81,7 +82,7 @@ class Serving:
 
     def __init__(self, host: Host, options: ServeOptions) -> None:
         self.host = host
-        self._options = options
+        self.options = options
         self._inside = internal_peer()
         self._asked = 0
         self.preferences: MenubarSettings = host.settings.menubar
@@ -109,17 +110,17 @@ class Serving:
         """Read settings and policy again; a broken file keeps what was (R-AL-6, R-CG-4)."""
         host = self.host
         try:
-            fresh = read_configuration(self._options.flags)
+            fresh = read_configuration(self.options.flags)
         except SettingsProblem as exc:
             host.settings_problem = str(exc)
             host.audit.write("config.refused", reason=str(exc))
             raise invalid(f"{exc}; the old settings stay", reason="broken_configuration") from exc
         changes = changes_between(host.settings, fresh.settings)
-        policy_changed = (self._options.allowed or fresh.rules) != host.file_rules
+        policy_changed = (self.options.allowed or fresh.rules) != host.file_rules
         if policy_changed or changes.members:
             host.book.void()  # what was approved under another policy is asked again (R-CF-6)
         host.settings, host.settings_warnings, host.settings_problem = fresh.settings, fresh.warnings, None
-        host.file_rules, host.policy_problem = self._options.allowed or fresh.rules, None
+        host.file_rules, host.policy_problem = self.options.allowed or fresh.rules, None
         host.lanes.change(reads=host.settings.limits.reads, queue=host.settings.limits.queue)
         self._read_preferences()
         host.audit.write("config.loaded", changed=changes.members, policyChanged=policy_changed)
@@ -227,7 +228,7 @@ async def _housekeeping(serving: Serving) -> AsyncIterator[None]:
     for number, act in handlers.items():
         if in_main:
             loop.add_signal_handler(number, act)
-    tasks.add(loop.create_task(_retain(serving)))
+    tasks |= {loop.create_task(_retain(serving)), loop.create_task(_keep_reachable(serving))}
     try:
         yield
     finally:
@@ -237,6 +238,27 @@ async def _housekeeping(serving: Serving) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_reachable(serving: Serving) -> None:
+    """Bind the sockets again when somebody removed them (a cleaner of temporary files); the host is failed while that cannot be done."""
+    places = {client_socket_path(): serving.clients, operator_socket_path(): serving.operators}
+    while True:
+        await asyncio.sleep(serving.options.look_after_sockets_s)
+        host = serving.host
+        for path, doorway in places.items():
+            if path.is_socket():
+                continue
+            try:
+                private_folder(path.parent)
+                doorway.reopen(bound_socket(path))
+            except (LocalProblem, OSError) as exc:
+                host.fail(f"its socket was removed and cannot be made again: {exc}")
+                break
+            host.audit.write("socket.restored", path=path.name)
+        else:
+            if host.state is HostState.FAILED:
+                await host.start()
 
 
 async def _retain(serving: Serving) -> None:

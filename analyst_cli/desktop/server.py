@@ -43,6 +43,13 @@ class Doorway:
         self._listener = listener
         self._accepting = asyncio.create_task(self._accept())
 
+    def reopen(self, listener: socket.socket) -> None:
+        """Accept at another socket from now on; open conversations go on."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        self._listener.close()
+        self.open(listener)
+
     async def close(self) -> None:
         """Stop accepting and hang up on everybody."""
         tasks = [*self._connections, *([self._accepting] if self._accepting else [])]

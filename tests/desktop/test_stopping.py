@@ -258,6 +258,20 @@ async def test_stopping_lets_work_end_and_starting_again_serves_old_connections(
     assert "result" in await world.call("health")
 
 
+async def test_a_socket_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path) as world:
+        client_socket_path().unlink()
+        await world.until(lambda: world.audit()[-1]["type"] == "socket.restored")
+        async with world.another_client() as client:
+            assert "result" in await client.call("desktop.health", {})
+        client_socket_path().unlink()
+        client_socket_path().mkdir()
+        await world.until(lambda: world.host.state == "failed")
+        assert (await world.error("health"))["details"]["state"] == "failed"
+        client_socket_path().rmdir()
+        await world.until(lambda: world.host.state == "running")
+
+
 async def test_actions_never_overlap(tmp_path: Path) -> None:
     script = desktop_of(
         button("a", "A"),

@@ -181,7 +181,13 @@ async def desktop_world(
     script_file.write_text(json.dumps(REPORT if script is None else script))
     flags = {"confirm.mode": mode, **(settings or {})}
     options = ServeOptions(
-        backend="fake", script=script_file, roots=(root,), flags=flags, allowed=allowed, wait_for_start=not started
+        backend="fake",
+        script=script_file,
+        roots=(root,),
+        flags=flags,
+        allowed=allowed,
+        wait_for_start=not started,
+        look_after_sockets_s=0.05,
     )
     async with serve(options) as serving, await HostClient.connect(client_socket_path()) as client:
         yield World(serving, workspace, client)
