@@ -130,7 +130,7 @@ def test_without_a_server_it_says_so_and_everything_is_readable(account: Account
 
 def test_signed_out_it_says_so_and_shows_what_is_here(account: Account) -> None:
     with terminal(PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring") as it:
-        it.wait_for("not signed in to http://127.0.0.1:9; sign in with: analyst login")
+        it.wait_for("not signed in to http://127.0.0.1:9;")
         it.press("jq")
         assert it.wait_for_end() == 0
 
