@@ -1,6 +1,7 @@
 """What the desktop tests work with: a program that tells what happened to it, and the reins of an action."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -10,8 +11,8 @@ from typing import Any
 
 from desktop_stack import SYSTEM_PYTHON, DesktopStack, Launched
 
-from analyst_cli.desktop.backends.base import Backend, TreeRequest
-from analyst_cli.desktop.elements import Modal, Node, Snapshot
+from analyst_cli.desktop.backends.base import Activate, Backend, Refused, TreeRequest
+from analyst_cli.desktop.elements import AppIdentity, Modal, Node, Snapshot
 
 __all__ = [
     "COMPONENTS",
@@ -129,6 +130,14 @@ async def windowed(backend: Backend, program: Program) -> Program:
             return False
         snapshot = await look(backend, windows=True)
         root = snapshot.root
+        behind = [
+            window
+            for window in snapshot.windows
+            if window.pid == program.pid and window.visible and not window.frontmost
+        ]
+        if behind and not any(window.pid == program.pid and window.frontmost for window in snapshot.windows):
+            with contextlib.suppress(Refused):  # window managers do not always give new windows the focus
+                await backend.perform(Activate(AppIdentity(app_id=behind[0].app_id, pid=program.pid)), Reins())
         in_front = any(window.pid == program.pid and window.frontmost and window.visible for window in snapshot.windows)
         in_tree = (
             root is not None

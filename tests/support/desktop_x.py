@@ -9,6 +9,7 @@ from desktop_stack import DesktopStack
 from eventually import eventually
 from Xlib import X, Xatom, display
 
+from analyst_cli.desktop.backends.linux.windows import ask_to_activate
 from analyst_cli.desktop.backends.linux.x_display import property_values
 from analyst_cli.desktop.elements import Rect
 
@@ -65,7 +66,14 @@ def own_window(stack: DesktopStack) -> Iterator[None]:
         window.set_wm_class("liar", "liar")
         window.map()
         screen.sync()
-        assert eventually(lambda: property_values(screen, root, "_NET_ACTIVE_WINDOW")[:1] == [window.id])
+
+        def is_active() -> bool:
+            if property_values(screen, root, "_NET_ACTIVE_WINDOW")[:1] == [window.id]:
+                return True
+            ask_to_activate(screen, window.id)  # window managers do not always give new windows the focus
+            return False
+
+        assert eventually(is_active)
         yield
         window.destroy()
         screen.sync()

@@ -160,8 +160,15 @@ async def test_an_x_server_that_falls_silent_does_not_hang_the_host(own_stack: D
         with pytest.raises(BackendLost):
             await look(backend, tree=False, windows=True)
         assert time.monotonic() - started < 4
+        situation = await backend.probe()
+        assert not situation.permissions[Permission.SCREEN_RECORDING]
+        assert "does not answer" in situation.remedies[Permission.SCREEN_RECORDING]
         own_stack.parts["xvfb"].signal(signal.SIGCONT)
         assert (await look(backend, tree=False, windows=True)).windows == ()
+        assert await backend.capture(CaptureRequest())
+        own_stack.parts["xvfb"].signal(signal.SIGSTOP)
+        started = time.monotonic()
+    assert time.monotonic() - started < 4  # closing does not wait for it either
 
 
 async def test_a_program_that_dies_under_a_press_is_no_crash(own_stack: DesktopStack, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from analyst_cli.desktop.backends.base import (
     Activate,
     Backend,
     BackendError,
+    BackendLost,
     Capability,
     CaptureRequest,
     Chord,
@@ -122,20 +123,32 @@ class LinuxBackend:
 
     async def look(self, request: TreeRequest, control: Control) -> Snapshot:
         """Read the desktop."""
-        return await look(self._desk, request, control)
+        with self._noticing_loss():
+            return await look(self._desk, request, control)
 
     async def capture(self, request: CaptureRequest) -> tuple[Frame, ...]:
         """Take pictures."""
-        return await self._camera.capture(request)
+        with self._noticing_loss():
+            return await self._camera.capture(request)
 
     async def perform(self, action: Action, control: Control) -> Outcome:
         """Do one action."""
         try:
-            return await self._perform(action, control)
+            with self._noticing_loss():
+                return await self._perform(action, control)
         except (CallFailed, CallTimedOut) as exc:
             raise Refused(Refusal.FAILED, "the program does not answer") from exc
         except XError as exc:
             raise Refused(Refusal.FAILED, "the X server refused the request") from exc
+
+    @contextlib.contextmanager
+    def _noticing_loss(self) -> Iterator[None]:
+        """Forget what worked when a part turns out to be gone: then a silent part counts as one that does not work."""
+        try:
+            yield
+        except BackendLost:
+            self._known.clear()
+            raise
 
     async def _perform(self, action: Action, control: Control) -> Outcome:
         match action:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,6 +12,7 @@ from mss.exception import ScreenShotError
 from mss.tools import to_png
 
 from analyst_cli.desktop.backends.base import BackendLost, CaptureRequest, Frame, PermissionMissing
+from analyst_cli.desktop.backends.linux.one_thread import OneThread
 from analyst_cli.desktop.backends.linux.x_display import NO_DISPLAY, display_name
 from analyst_cli.desktop.elements import Display, Permission, Rect
 
@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 COMPRESSION_LEVEL = 3  # as fast as level 1 on screens, and half of the time of level 6 for 5 % more bytes
+CLOSE_TIMEOUT_S = 0.5
 CAPTURE_TIMEOUT_S = 10.0  # a noisy 4k picture takes 1 s to pack
 
 
@@ -30,7 +31,7 @@ class Camera:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="camera")
+        self._thread = OneThread("camera")
         self._screen: Any = None
 
     async def capture(self, request: CaptureRequest) -> tuple[Frame, ...]:
@@ -42,16 +43,16 @@ class Camera:
         return await self._run(self._displays)
 
     async def close(self) -> None:
-        """Close the connection and end the thread."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
-        self._thread.shutdown(wait=False)
+        """Close the connection and end the thread; a silent server is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._thread.run(self._drop)
+        self._thread.stop()
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             async with asyncio.timeout(CAPTURE_TIMEOUT_S):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._guarded, partial(function, *args, **kwargs)
-                )
+                return await self._thread.run(lambda: self._guarded(partial(function, *args, **kwargs)))
         except TimeoutError as exc:
             raise BackendLost("the X server does not answer") from exc
 

@@ -9,7 +9,6 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from Xlib import X
@@ -17,6 +16,7 @@ from Xlib.display import Display
 from Xlib.error import ConnectionClosedError, DisplayError, XError
 
 from analyst_cli.desktop.backends.base import BackendLost, PermissionMissing
+from analyst_cli.desktop.backends.linux.one_thread import OneThread
 from analyst_cli.desktop.elements import Permission
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CLOSE_TIMEOUT_S = 0.5
 RUN_TIMEOUT_S = 3.0  # the longest function, reading 100 windows, takes 0.2 s
 NO_DISPLAY = "start the host inside an X11 session, where DISPLAY is set"
 WAYLAND = "this is a Wayland session, where only the accessibility tree can be used; log in to a session on Xorg"
@@ -45,7 +46,7 @@ class XDisplay:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._display: Any = None
-        self._thread = _new_thread()
+        self._thread = OneThread("x-display")
         self.generation = 0
         """Counts connections: what was learnt over an earlier one (atoms, keymap) is void."""
 
@@ -68,7 +69,7 @@ class XDisplay:
 
         try:
             async with asyncio.timeout(RUN_TIMEOUT_S):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                return await self._thread.run(work)
         except TimeoutError as exc:
             self._abandon()
             raise BackendLost("the X server does not answer") from exc
@@ -85,10 +86,11 @@ class XDisplay:
                 self._display.display.socket.shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
-        """Close the connection and end the thread."""
-        thread, self._thread = self._thread, _new_thread()
-        await asyncio.get_running_loop().run_in_executor(thread, self._drop)
-        thread.shutdown(wait=False)
+        """Close the connection and end the thread; a silent server is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._thread.run(self._drop)
+        self._thread.stop()
 
 
 def open_display(environ: Mapping[str, str]) -> Any:
@@ -138,10 +140,6 @@ def is_wayland(environ: Mapping[str, str]) -> bool:
 
 def _ignore(_error: XError, _request: object) -> None:
     """Windows vanish while one looks at them; requests with a reply raise, the others have no effect."""
-
-
-def _new_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="x-display")
 
 
 def atom(display: Any, name: str) -> int:
