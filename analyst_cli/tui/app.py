@@ -15,7 +15,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from analyst_cli.client.preferences import Preferences, load_preferences
-from analyst_cli.errors import SettingsProblem
+from analyst_cli.errors import AnalystError, SettingsProblem
 from analyst_cli.tui.announcing import AnnouncingApp
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.crash import crash_words
@@ -186,7 +186,12 @@ class InboxApp(AnnouncingApp):
     # The inbox and the connection
 
     def _look(self) -> None:
-        revision = self.desk.revision()
+        try:
+            revision = self.desk.revision()
+        except AnalystError as error:
+            if self.status.said != str(error):
+                self.say(str(error))
+            return
         if revision != self._revision:
             self._revision = revision
             self._inbox_screen().post_message(StoreChanged())

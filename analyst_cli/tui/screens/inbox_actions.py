@@ -11,7 +11,6 @@ from analyst_cli.tui.outside import open_outside
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
 from analyst_cli.tui.screens.inbox_narrowing import InboxNarrowing
 from analyst_cli.tui.text import count_of, until
-from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_server.wire.inert import inert_text
 
@@ -34,12 +33,12 @@ class InboxActions(InboxNarrowing):
 
     def action_toggle_read(self) -> None:
         ids = self.targets
-        state = "read" if any(not row.is_read for row in self.inbox_app.desk.rows(ids)) else "unread"
+        state = "read" if any(not row.is_read for row in self.rows_of(ids)) else "unread"
         self._mark(ids, state, f"marked {state}")
 
     def action_archive(self) -> None:
         ids = self.targets
-        is_archived = all(row.archived for row in self.inbox_app.desk.rows(ids))
+        is_archived = all(row.archived for row in self.rows_of(ids))
         state, words = ("unarchived", "taken out of the archive") if is_archived else ("archived", "archived")
         self._mark(ids, state, words)
         if self.has_class("-reading") and not self.is_wide:
@@ -86,12 +85,12 @@ class InboxActions(InboxNarrowing):
             self.post_message(Said(f"the newest {count_of(_MOST_SELECTED, 'notification')} are selected"))
 
     def action_copy(self) -> None:
-        row = self.query_one(NotificationList).current
-        if row is None:
+        chosen_one = self.current_shown()
+        if chosen_one is None:
             return
         from analyst_cli.tui.detail_text import share_text  # noqa: PLC0415 - not needed for the first row
 
-        notification = self.inbox_app.desk.shown(row).notification
+        notification, row = chosen_one.notification, chosen_one.row
         texts = [
             Choice("a block to share", share_text(notification, row, self.now)),
             Choice("the message", inert_text(notification.message)),
@@ -108,20 +107,20 @@ class InboxActions(InboxNarrowing):
         self.app.push_screen(ChoiceScreen("Copy", texts), chosen)
 
     def action_open_outside(self) -> None:
-        row = self.query_one(NotificationList).current
-        if row is None:
+        chosen_one = self.current_shown()
+        if chosen_one is None:
             return
-        shown = self.query_one(Detail).shown
-        picture = shown.picture if shown is not None and shown.row.id == row.id else None
-        self.post_message(Said(open_outside(self.inbox_app.desk.shown(row).notification.url, picture)))
+        url = chosen_one.notification.image_url
+        picture = self.inbox_app.desk.picture(url) if url else None
+        self.post_message(Said(open_outside(chosen_one.notification.url, picture)))
 
     def action_investigate(self) -> None:
-        row = self.query_one(NotificationList).current
-        if row is None:
+        chosen_one = self.current_shown()
+        if chosen_one is None:
             return
         from analyst_cli.tui.screens.inbox_agent import investigate  # noqa: PLC0415 - not needed for the first row
 
-        self.run_worker(investigate(self, self.inbox_app.desk.shown(row)), group="agent", exclusive=True)
+        self.run_worker(investigate(self, chosen_one), group="agent", exclusive=True)
 
     def action_script_history(self) -> None:
         row = self.query_one(NotificationList).current

@@ -11,7 +11,7 @@ from analyst_cli.client.rows import Filter, Row
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.filters import chips
 from analyst_cli.tui.messages import Said
-from analyst_cli.tui.widgets.detail import Detail
+from analyst_cli.tui.widgets.detail import Detail, Shown
 from analyst_cli.tui.widgets.filter_bar import FilterBar
 from analyst_cli.tui.widgets.notification_list import NotificationList
 
@@ -125,6 +125,25 @@ class InboxBase(Screen[None]):
         if self.is_reading and shown is not None:
             return (shown.row.id,)
         return self.query_one(NotificationList).targets
+
+    def current_shown(self) -> Shown | None:
+        """Return all of the notification under the cursor; None when there is none, or when it cannot be read, which is told."""
+        row = self.query_one(NotificationList).current
+        if row is None:
+            return None
+        try:
+            return self.inbox_app.desk.shown(row)
+        except AnalystError as error:  # replaced by a snapshot meanwhile, or the store is gone
+            self.post_message(Said(str(error), is_problem=True))
+            return None
+
+    def rows_of(self, ids: Sequence[str]) -> list[Row]:
+        """Return the rows of these ids as far as they can be read."""
+        try:
+            return self.inbox_app.desk.rows(ids)
+        except AnalystError as error:
+            self.post_message(Said(str(error), is_problem=True))
+            return []
 
     def leave_message(self) -> None:
         """Go from the message to the list."""

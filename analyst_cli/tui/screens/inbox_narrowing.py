@@ -6,6 +6,7 @@ from textual import on
 from textual.widgets import Input
 
 from analyst_cli.client.rows import Filter
+from analyst_cli.errors import AnalystError
 from analyst_cli.tui.filters import chips, read_typed
 from analyst_cli.tui.messages import Said
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
@@ -98,6 +99,9 @@ class InboxNarrowing(InboxBase):
         ]
         if current is not None and current.script:
             found.insert(2, Choice(f"this script: {current.script}", replace(wanted, script=current.script)))
-        found += [Choice(f"script {name}", replace(wanted, script=name)) for name in desk.known_scripts()[:50]]
-        found += [Choice(f"tag {name}", replace(wanted, tag=name)) for name in desk.known_tags()[:50]]
+        try:
+            found += [Choice(f"script {name}", replace(wanted, script=name)) for name in desk.known_scripts()[:50]]
+            found += [Choice(f"tag {name}", replace(wanted, tag=name)) for name in desk.known_tags()[:50]]
+        except AnalystError as error:
+            self.post_message(Said(str(error), is_problem=True))
         return found
