@@ -251,7 +251,7 @@ async def _keep_reachable(serving: Serving) -> None:
                 continue
             try:
                 private_folder(path.parent)
-                doorway.reopen(bound_socket(path))
+                await doorway.reopen(bound_socket(path))
             except (LocalProblem, OSError) as exc:
                 host.fail(f"its socket was removed and cannot be made again: {exc}")
                 break

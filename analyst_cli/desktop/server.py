@@ -43,10 +43,13 @@ class Doorway:
         self._listener = listener
         self._accepting = asyncio.create_task(self._accept())
 
-    def reopen(self, listener: socket.socket) -> None:
+    async def reopen(self, listener: socket.socket) -> None:
         """Accept at another socket from now on; open conversations go on."""
         if self._accepting is not None:
             self._accepting.cancel()
+            await asyncio.gather(
+                self._accepting, return_exceptions=True
+            )  # before its descriptor can be somebody else's
         self._listener.close()
         self.open(listener)
 
@@ -122,6 +125,8 @@ class _Conversation:
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Task[None] | None = None
+        self._over = False
 
     async def run(self) -> None:
         """Read until the client hangs up. Requests in flight are the host's to stop; their tasks end with it."""
@@ -131,6 +136,13 @@ class _Conversation:
             if self._tasks:  # the host hangs up: answers that are ready still go out
                 await asyncio.wait(self._tasks, timeout=LAST_ANSWERS_S)
             raise
+        finally:
+            self._over = True
+            if (
+                self._sending is not None
+            ):  # a client that does not read: the loop must let go of the descriptor before it is closed
+                self._sending.cancel()
+                await asyncio.gather(self._sending, return_exceptions=True)
 
     async def _read(self) -> None:
         buffer = bytearray()
@@ -178,7 +190,16 @@ class _Conversation:
 
     async def _send(self, line: bytes) -> None:
         async with self._writing:
-            await self._loop.sock_sendall(self._connection, line)
+            if self._over:
+                return
+            try:
+                sent = self._connection.send(line)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(line):
+                self._sending = self._loop.create_task(self._loop.sock_sendall(self._connection, line[sent:]))
+                await asyncio.gather(self._sending, return_exceptions=True)  # a client that is gone needs no answer
+                self._sending = None
 
 
 def _closed(connection: socket.socket, _: "asyncio.Task[None]") -> None:

@@ -133,6 +133,24 @@ async def test_one_byte_at_a_time_is_a_request_too(wire: Wire) -> None:
     assert (await wire.ask(b"\n"))["id"] == "slow"
 
 
+async def test_a_client_that_reads_nothing_and_hangs_up_harms_nobody(world: World) -> None:
+    selector = {"limit": 200}
+    many = b"".join(
+        line(id=n, method="desktop.find", params={"selector": selector, "meta": world.meta()}) for n in range(12)
+    )
+    for _ in range(3):
+        reader, writer = await asyncio.open_unix_connection(os.fspath(client_socket_path()), limit=64)
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(20):
+            writer.write(many)
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+        async with world.another_client() as client:
+            replies = await asyncio.gather(*(client.call("desktop.health", {}) for _ in range(20)))
+            assert all("result" in reply for reply in replies)
+    await world.until(lambda: not world.host._active)
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_do_more_than_raise_bad_line(content: bytes) -> None:
     with suppress(rpc.BadLine):
