@@ -17,6 +17,7 @@ from typing import Any
 from analyst_server.channel_parts import PortalScripts, PortalTelegram, open_channel_parts, scripts_of_users
 from analyst_server.config import GatewaySettings, Settings, is_loopback
 from analyst_server.errors import ConfigProblem, ListenProblem
+from analyst_server.gateway.allowances import UserLimits
 from analyst_server.gateway.dispatch import DispatchApi
 from analyst_server.gateway.hub import Hub, Limits
 from analyst_server.gateway.publishing import Publisher
@@ -101,7 +102,7 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
             lambda token: authentication.verify(token, issuer_required=issuer_required),
             limits=_limits(settings.gateway),
         )
-        publisher = Publisher(hub, add_image=images.put_file, user_rate=settings.gateway.user_rate)
+        publisher = Publisher(hub, add_image=images.put_file, limits=_user_limits(settings.gateway))
         files = stack.enter_context(
             contextlib.ExitStack()
         )  # closed after the background tasks that use them have ended
@@ -207,6 +208,12 @@ def _limits(settings: GatewaySettings) -> Limits:
         per_user=settings.connections_per_user,
         per_address=settings.connections_per_address,
         connections=settings.connections,
+    )
+
+
+def _user_limits(settings: GatewaySettings) -> UserLimits:
+    return UserLimits(
+        user_rate=settings.user_rate, user_day_bytes=settings.user_day_bytes, user_day_images=settings.user_day_images
     )
 
 

@@ -53,6 +53,10 @@ class GatewaySettings:
     user_rate: int = setting(
         20_000, "notifications to one user in 10 s, beyond which they are refused; 0: no limit", least=0
     )
+    user_day_bytes: int = setting(
+        1_000_000_000, "bytes of notifications to one user in a day, without pictures; 0: no limit", least=0
+    )
+    user_day_images: int = setting(5_000, "pictures to one user in a day; 0: no limit", least=0)
     allowed_origins: tuple[str, ...] = setting(
         (), "web pages of other hosts that may connect, for instance https://portal.example.com"
     )

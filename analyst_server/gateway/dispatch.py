@@ -48,12 +48,12 @@ class DispatchApi:
 
     async def _route(self, request: HttpRequest) -> HttpAnswer:
         if request.path == "/dispatch":
-            return json_answer(405, {"error": f"{request.method} is not allowed here; use POST"})
+            return json_answer(405, {"error": f"{request.method} is not allowed here; use POST"}, allow="POST")
         answer = self._gets.get(request.path)
         if answer is None:
             return json_answer(404, {"error": "Not found; this socket has /dispatch, /health, /status, /metrics"})
         if request.method not in ("GET", "HEAD"):
-            return json_answer(405, {"error": f"{request.method} is not allowed here; use GET"})
+            return json_answer(405, {"error": f"{request.method} is not allowed here; use GET"}, allow="GET, HEAD")
         return await answer(request)
 
     async def _health(self, request: HttpRequest) -> HttpAnswer:  # noqa: ARG002

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from analyst_server.errors import RequestRefused, StoreUnavailable
+from analyst_server.gateway.allowances import UserAllowances, UserLimits
 from analyst_server.gateway.hub import Hub
 from analyst_server.gateway.unix_http import HttpAnswer, json_answer
 from analyst_server.inbox.log import Appended, NotificationDraft, User
@@ -27,8 +28,7 @@ __all__ = ["ImageStore", "Publisher"]
 MAX_WAITING = (
     20_000  # dispatches that wait for the store: 5 GB of bodies at most, 10 MB as they usually are; then 503 at once
 )
-RATE_WINDOW_S = 10.0
-MAX_TRACKED_USERS = 10_000  # of the rate; beyond it the longest untouched is forgotten
+_REMOTE_PICTURES = "remote publishers send the chart's numbers (`chart`) and a sentence (`image_alt`)"
 
 ImageStore = Callable[
     [str], Awaitable[str]
@@ -55,22 +55,21 @@ class Publisher:
         hub: Hub,
         *,
         add_image: ImageStore | None = None,
-        user_rate: int = 0,
+        limits: UserLimits | None = None,
+        now: Callable[[], float] = time.monotonic,
         wall_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._hub = hub
         self._add_image = add_image
-        self._user_rate = user_rate  # notifications a user and window; 0: no limit
-        self._levels: dict[
-            str, tuple[float, float]
-        ] = {}  # user -> (notifications that count, as of when): a leaking bucket
+        self._allowances = UserAllowances(limits or UserLimits())
+        self._now = now
         self._wall_now = wall_now
         self.waiting = 0
 
     async def publish(self, body: bytes, *, local: bool = True) -> HttpAnswer:
         """Answer one `POST /dispatch` with this body; `local` callers may name files of this machine."""
         try:
-            answer = await self._publish(decode_publication(body), local=local)
+            answer = await self._publish_within_limits(decode_publication(body), body_bytes=len(body), local=local)
         except RequestRefused as exc:
             answer = json_answer(exc.status, {"error": str(exc)})
         except StoreUnavailable as exc:
@@ -81,13 +80,26 @@ class Publisher:
             self._hub.metrics.refused_dispatch(answer.status)
         return answer
 
-    async def _publish(self, publication: Publication, *, local: bool) -> HttpAnswer:
-        self._check_load(publication.users)
+    async def _publish_within_limits(self, publication: Publication, *, body_bytes: int, local: bool) -> HttpAnswer:
+        users, path = publication.users, publication.submission.image_path
+        if path is not None and not local:
+            raise RequestRefused("image_path names a file of the gateway's machine", _REMOTE_PICTURES)
+        if self.waiting + len(users) > MAX_WAITING:
+            raise StoreUnavailable(
+                f"{self.waiting} dispatches wait for the store already", "try again in a few seconds"
+            )
+        images = 0 if path is None else 1
+        self._allowances.take(users, body_bytes=body_bytes, images=images, now=self._now())
+        try:
+            return await self._publish(publication)
+        except StoreUnavailable:
+            self._allowances.give_back(users, body_bytes=body_bytes, images=images, now=self._now())
+            raise
+
+    async def _publish(self, publication: Publication) -> HttpAnswer:
         submission = publication.submission
         image = None
         if submission.image_path is not None:
-            if not local:
-                raise RequestRefused("image_path names a file of the gateway's machine")
             image = await self._stored_image(submission.image_path)
             submission.image_url = f"/api/notifications/images/{image}"
         now = self._wall_now()
@@ -138,23 +150,3 @@ class Publisher:
             return await self._add_image(path)
         except RequestRefused as exc:  # of several dispatches a caller can tell which one it was
             raise type(exc)(f"{exc.problem} ({path[:200]!r})", exc.way_out) from exc
-
-    def _check_load(self, users: tuple[str, ...]) -> None:
-        if self.waiting + len(users) > MAX_WAITING:
-            raise StoreUnavailable(
-                f"{self.waiting} dispatches wait for the store already", "try again in a few seconds"
-            )
-        if not self._user_rate:
-            return
-        now = time.monotonic()
-        for user in users:
-            level, since = self._levels.pop(user, (0.0, now))
-            level = max(0.0, level - (now - since) * self._user_rate / RATE_WINDOW_S)
-            self._levels[user] = (min(level + 1, self._user_rate), now)
-            if len(self._levels) > MAX_TRACKED_USERS:
-                del self._levels[next(iter(self._levels))]
-            if level + 1 > self._user_rate:
-                raise StoreUnavailable(
-                    f"more than {self._user_rate} notifications in {RATE_WINDOW_S:g} s for {user}",
-                    "send fewer, or raise gateway.user_rate",
-                )

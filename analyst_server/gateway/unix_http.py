@@ -40,11 +40,12 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     content_type: str = "application/json; charset=utf-8"
+    allow: str = ""  # of a 405: the methods that there are (RFC 9110 section 15.5.6)
 
 
-def json_answer(status: int, value: object) -> HttpAnswer:
+def json_answer(status: int, value: object, *, allow: str = "") -> HttpAnswer:
     """Return an answer in JSON."""
-    return HttpAnswer(status, msgspec.json.encode(value))
+    return HttpAnswer(status, msgspec.json.encode(value), allow=allow)
 
 
 class HttpServer:
@@ -261,10 +262,11 @@ class HttpConnection(asyncio.Protocol):
     def _write(self, answer: HttpAnswer, *, keep_alive: bool, head_only: bool = False) -> None:
         if self._transport is None:
             return
-        head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n" % (
+        head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n" % (
             _STATUS_LINES[answer.status],
             answer.content_type.encode(),
             len(answer.body),
+            b"Allow: %b\r\n" % answer.allow.encode() if answer.allow else b"",
             b"" if keep_alive else b"Connection: close\r\n",
         )
         self._transport.write(head if head_only else head + answer.body)

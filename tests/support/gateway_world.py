@@ -14,6 +14,7 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from analyst_server.gateway.allowances import UserLimits
 from analyst_server.gateway.dispatch import DispatchApi
 from analyst_server.gateway.hub import Hub, Limits
 from analyst_server.gateway.publishing import Publisher
@@ -229,6 +230,7 @@ async def gateway_world(
     log: Any = None,
     limits: Limits | None = None,
     gate: dict[str, Any] | None = None,
+    limits_of_users: UserLimits | None = None,
     **publishing: Any,
 ) -> AsyncIterator[World]:
     """Serve as long as the block lasts."""
@@ -243,7 +245,7 @@ async def gateway_world(
         now=clocks.now,
         wall_now=clocks.wall_now,
     )
-    publisher = Publisher(hub, **publishing)
+    publisher = Publisher(hub, limits=limits_of_users, now=clocks.now, **publishing)
     http = HttpServer(DispatchApi(hub, publisher).handle, max_body_bytes=MAX_BODY_BYTES)
     tasks = [await _begun(hub.run), await _begun(http.run)]
     websockets = await listen(Gate(hub, **(gate or {})), host="127.0.0.1", port=0)

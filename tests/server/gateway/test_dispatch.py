@@ -12,6 +12,7 @@ import pytest
 
 from analyst_server.errors import ImageRefused, StoreUnavailable
 from analyst_server.gateway import publishing
+from analyst_server.gateway.allowances import UserLimits
 from analyst_server.inbox.log import Appended, NotificationDraft, Seq
 from analyst_server.inbox.memory import MemoryInbox
 from tests.support.gateway_world import World, gateway_world
@@ -145,16 +146,67 @@ async def test_a_picture_is_stored_first_and_a_broken_one_stores_no_notification
             b'{"user":"petr","notification":{"title":"t","image_path":"/etc/passwd"}}', local=False
         )
         assert remote.status == 400
+        assert b"remote publishers send the chart's numbers" in remote.body
         assert world.hub.metrics.events_stored == 1
 
 
-async def test_a_flood_to_one_user_is_refused_while_others_are_served(tmp_path: Path) -> None:
-    async with gateway_world(tmp_path, user_rate=5) as world:
-        statuses = [(await world.post({"user": "petr", "notification": {"title": "t"}}))[0] for _ in range(8)]
-        assert statuses == [200] * 5 + [503] * 3
-        _status, answer = await world.post({"user": "petr", "notification": {"title": "t"}})
-        assert "more than 5 notifications in 10 s for petr" in answer["error"]
-        assert (await world.post({"user": "jana", "notification": {"title": "t"}}))[0] == 200
+async def _stored(path: str) -> str:
+    return f"{Path(path).stem}.png"
+
+
+@pytest.mark.parametrize(
+    ("limits", "notification", "words", "back_after_s"),
+    [
+        (
+            UserLimits(user_rate=5),
+            {},
+            "more than 5 notifications in 10 s for petr; send less, or raise gateway.user_rate",
+            2,
+        ),
+        (
+            UserLimits(user_day_bytes=12_000),
+            {"message": "m" * 2_000},
+            "more than 12000 bytes in a day for petr",
+            14_400,
+        ),
+        (UserLimits(user_day_images=5), {"image_path": "/c.png"}, "more than 5 pictures in a day for petr", 20_000),
+    ],
+)
+async def test_a_flood_to_one_user_is_refused_while_others_are_served(
+    tmp_path: Path, limits: UserLimits, notification: dict[str, Any], words: str, back_after_s: float
+) -> None:
+    flood = {"user": "petr", "notification": {"title": "t"} | notification}
+    async with gateway_world(tmp_path, limits_of_users=limits, add_image=_stored) as world:
+        petr, jana = await world.old_client(), await world.old_client("jana")
+        answers = await asyncio.gather(*(world.post(flood) for _ in range(40)))
+        assert sorted(status for status, _ in answers) == [200] * 5 + [503] * 35
+        assert all(words in answer["error"] for status, answer in answers if status == 503)
+        remote = await world.publisher.publish(json.dumps(flood).encode(), local="image_path" in notification)
+        assert remote.status == 503  # one count for the socket and for remote publishers
+        assert (await world.post(flood | {"user": "jana"}))[0] == 200
+        assert (await world.post({**flood, "user": None, "users": ["petr", "jana"]}))[0] == 503
+        assert [(await petr.hear())["title"] for _ in range(5)] == ["t"] * 5
+        assert (await jana.hear())["title"] == "t"
+        world.clocks.skipped += back_after_s  # what was refused did not count
+        assert [(await world.post(flood))[0] for _ in range(2)] == [200, 503]
+
+
+async def test_what_could_not_be_stored_does_not_count(tmp_path: Path) -> None:
+    class Full(MemoryInbox):
+        full = True
+
+        async def append(self, draft: NotificationDraft) -> Appended:
+            if self.full:
+                raise StoreUnavailable("the disk is full")
+            return await super().append(draft)
+
+    log = Full()
+    async with gateway_world(tmp_path, log=log, limits_of_users=UserLimits(user_rate=2)) as world:
+        body = {"user": "petr", "notification": {"title": "t"}}
+        refused = [await world.post(body) for _ in range(4)]
+        assert refused == [(503, {"error": "the disk is full"})] * 4
+        log.full = False
+        assert [(await world.post(body))[0] for _ in range(3)] == [200, 200, 503]
 
 
 async def test_a_store_that_hangs_fills_up_to_a_bound_and_then_refuses_at_once(
@@ -184,8 +236,10 @@ async def test_other_paths_and_methods_say_what_there_is(world: World) -> None:
     status, answer = await world.get("/elsewhere")
     assert status == 404
     assert "/dispatch" in answer["error"]
-    assert (await world.get("/dispatch"))[0] == 405
-    assert (await world.http_exchange(b"DELETE /health HTTP/1.1\r\nConnection: close\r\n\r\n"))[0] == 405
+    for request, allowed in ((b"GET /dispatch", b"POST"), (b"DELETE /health", b"GET, HEAD")):
+        answer = await world.http_bytes(request + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert b"\r\nAllow: " + allowed + b"\r\n" in answer
     head = await world.http_bytes(b"HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert head.endswith(b"\r\n\r\n")
