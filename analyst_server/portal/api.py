@@ -204,7 +204,10 @@ def _addressed(publisher: Publisher, body: bytes) -> Sequence[str]:
             raise _OutOfScope(f"{publisher.name} may not dispatch to {name[:64]!r}")
     notification = content.get("notification")
     if isinstance(notification, dict) and "image_path" in notification:
-        raise _OutOfScope("image_path names a file of the gateway's machine", "remote publishers send `chart` numbers")
+        raise _OutOfScope(
+            "image_path names a file of the gateway's machine",
+            "remote publishers send the chart's numbers (`chart`) and a sentence (`image_alt`)",
+        )
     return users
 
 

@@ -21,9 +21,21 @@ _ISSUED = {
     },
     "required": ["token", "expires_at"],
 }
+_CHART = {
+    "type": "object",
+    "description": "the numbers of a picture, at most 5 series and 500 points in all; every client draws them",
+    "properties": {
+        "kind": {"enum": ["line", "bar"]},
+        "title": _TEXT,
+        "x": {"type": "array"},
+        "series": {"type": "array", "items": {"type": "object"}, "maxItems": 5},
+        "mark": _NUMBER,
+    },
+}
 _NOTIFICATION = {
     "type": "object",
-    "description": "section 2.5 of the protocol",
+    "description": "section 2.5 of the protocol. `image_path` is refused with 403: it names a file of the gateway's machine; "
+    "send the chart's numbers (`chart`) and a sentence (`image_alt`)",
     "properties": {
         "id": _TEXT,
         "title": {"type": "string", "maxLength": 250},
@@ -35,7 +47,7 @@ _NOTIFICATION = {
         "status": {"enum": ["firing", "resolved"]},
         "url": _TEXT,
         "data": {"type": "object"},
-        "chart": {"type": "object"},
+        "chart": _CHART,
         "image_alt": _TEXT,
         "run": {"type": "object"},
     },
