@@ -16,7 +16,7 @@ from typing import Literal
 __all__ = ["Abilities", "Images", "abilities_from_answer", "abilities_from_environment", "cell_size", "detect"]
 
 Images = Literal["kitty", "sixel", "half"]
-_DEADLINE_S = 0.1
+_DEADLINE_S = 0.5  # every terminal answers within a few ms; an answer that came later would be read as keys
 _QUERY = (
     "\x1b[16t\x1b[c"  # size of a cell in pixels (xterm), primary device attributes; every terminal answers the second
 )

@@ -209,7 +209,10 @@ def test_a_real_xterm_shows_the_picture_in_pixels_and_takes_it_away(tmp_path: Pa
     name = "a" * 64 + ".png"
     path = cache_dir() / "charts" / hashlib.sha256(account.server.encode()).hexdigest()[:12] / name
     path.parent.mkdir(parents=True)
-    Image.new("RGB", (300, 150), (250, 20, 200)).save(path)
+    stripes = Image.new("RGB", (300, 150), (20, 200, 20))
+    for x in range(0, 300, 10):  # narrower than a cell, so that only real pixels can show both colours
+        stripes.paste((250, 20, 200), (x, 0, x + 5, 150))
+    stripes.save(path)
     with Inbox(inbox_path(account)) as inbox:
         shown = notification("n-1", "With a picture", at=NOW, image_url=f"/api/notifications/images/{name}")
         receive(inbox, [notification("n-0", "Without", at=NOW - 60), shown])
@@ -217,15 +220,29 @@ def test_a_real_xterm_shows_the_picture_in_pixels_and_takes_it_away(tmp_path: Pa
         command = [sys.executable, "-m", "analyst_cli", "inbox", "--offline"]
         environ = {name: value for name, value in os.environ.items() if name not in {"TMUX", "NO_COLOR", "STY"}}
         xterm = subprocess.Popen(
-            ["xterm", "-ti", "vt340", "-xrm", "XTerm*numColorRegisters: 256", "-geometry", "120x40", "-e", *command],
+            [
+                "xterm",
+                "-ti",
+                "vt340",
+                "-xrm",
+                "XTerm*numColorRegisters: 256",
+                "-fa",
+                "DejaVu Sans Mono",
+                "-fs",
+                "11",
+                "-geometry",
+                "120x40",
+                "-e",
+                *command,
+            ],
             env=environ | {"DISPLAY": display, "ANALYST_SERVER": account.server},
         )
         try:
-            wait_for_pixels(display, (250, 20, 200), least=20_000)
+            wait_for_pixels(display, (250, 20, 200), least=5_000)
             press(display, "j")
             wait_for_pixels(display, (250, 20, 200), most=0)
             press(display, "k")
-            wait_for_pixels(display, (250, 20, 200), least=20_000)
+            wait_for_pixels(display, (250, 20, 200), least=5_000)
         finally:
             xterm.kill()
             xterm.wait()
@@ -252,13 +269,13 @@ def wait_for_pixels(display: str, color: tuple[int, int, int], *, least: int = 0
     """Look at the screen until about this colour covers so many pixels."""
     from mss import MSS  # noqa: PLC0415 - an extra
 
-    end = time.monotonic() + 20
+    end = time.monotonic() + 40
     while True:
         with MSS(display=display) as screen:
             grabbed = screen.grab(screen.monitors[0])
         image = Image.frombytes("RGB", grabbed.size, grabbed.rgb)
         near = [
-            part.point(lambda value, wanted=wanted: 255 * (abs(value - wanted) <= 4))
+            part.point(lambda value, wanted=wanted: 255 * (abs(value - wanted) <= 30))
             for part, wanted in zip(image.split(), color, strict=True)
         ]
         both = ImageChops.multiply(ImageChops.multiply(near[0], near[1]), near[2])
