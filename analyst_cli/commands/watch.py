@@ -175,6 +175,9 @@ class _Watcher:
     def _caught_up(self, event: "CaughtUp") -> None:
         if event.gap:
             self._say(f"Not everything can be shown: {event.gap}.")
+        if self._form == "json":  # a program must get each one, whenever it came
+            for row in event.rows:
+                self._print(row)
         if event.count:
             newest = f", the newest: {event.rows[-1].title}" if event.rows else ""
             self._say(f"{event.count} new while you were away{newest}. See them with: analyst list --unread")

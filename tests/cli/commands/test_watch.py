@@ -74,6 +74,17 @@ def test_a_line_a_notification_and_ctrl_c_ends_with_130(system: System) -> None:
     assert watch.end() == 130
 
 
+def test_a_program_gets_what_came_while_it_was_away_as_lines_too(system: System) -> None:
+    system.receive(len(system.inbox()))
+    for number in range(3):
+        system.run("dispatch", "--user", "petr", "--title", f"Missed {number}", "--message", "m")
+    watch = Watch(system.environment, "--json")
+    assert [json.loads(watch.line())["title"] for _ in range(3)] == ["Missed 0", "Missed 1", "Missed 2"]
+    system.run("dispatch", "--user", "petr", "--title", "Live", "--message", "m")
+    assert json.loads(watch.line())["title"] == "Live"
+    watch.end()
+
+
 def test_json_lines_are_for_programs_and_filters_apply(system: System) -> None:
     watch = Watch(system.environment, "--json", "--priority", "high")
     watch.line(error=True)
