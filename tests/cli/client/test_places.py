@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from analyst_cli import log, paths
 from analyst_cli.client import accounts, servers
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.chart_cache import cached_chart, fetched_chart
-from analyst_cli.client.device import device_id
+from analyst_cli.client.device import device_id, new_device_id
 from analyst_cli.client.target import Target, find_ws_url, inbox_for, local_inbox, target_of
 from analyst_cli.errors import NotFound, ServerUnreachable, SettingsProblem, SignInNeeded, UsageProblem
 
@@ -130,7 +131,18 @@ def test_the_device_has_one_name_for_ever_also_when_many_ask_at_once() -> None:
     assert len(names) == 1
     assert names == {device_id()}
     (paths.state_dir() / "device-id").write_text("")  # a disk that was full
-    assert len(device_id()) == 32
+    made_anew = device_id()
+    assert made_anew not in names
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("Petrs-MacBook.local", "petrs-macbook"), ("a_b\x1b[31m c", "a-b-31m-c"), ("příliš", "p-li"), ("", "device")],
+)
+def test_a_new_device_is_known_by_its_machines_name(host: str, name: str) -> None:
+    first, second = new_device_id(host), new_device_id(host)
+    assert re.fullmatch(re.escape(name) + "-[0-9a-f]{16}", first)
+    assert first != second  # two accounts of one machine
 
 
 async def test_a_chart_is_fetched_once_and_only_from_its_server() -> None:
