@@ -1,24 +1,14 @@
-"""One private desktop for all tests of this folder, in one process; a program of its own for every test."""
+"""One private desktop for all tests of this folder, in one process (the modules' xdist group); a program of its own for every test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import COMPONENTS, Program, start_gtk3, windowed
+from desktop_world import Program, start_gtk3, windowed
 
 from analyst_cli.desktop.backends.base import Backend
 from analyst_cli.desktop.backends.linux import open_backend
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that need a display together: they share one."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and any(name.endswith("stack") for name in getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.real(*COMPONENTS))
-            item.add_marker(pytest.mark.xdist_group("desktop"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Halted, Program, Reins, find, look, modal, nodes, soon, start_gtk3, windowed
+from desktop_world import COMPONENTS, Halted, Program, Reins, find, look, modal, nodes, soon, start_gtk3, windowed
 from desktop_x import covered, held_keys
 from PIL import Image
 
@@ -23,6 +23,8 @@ from analyst_cli.desktop.backends.base import (
     Refused,
 )
 from analyst_cli.desktop.elements import AppIdentity, Handle
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 
 async def test_a_press_that_shows_is_confirmed(backend: Backend, program: Program) -> None:

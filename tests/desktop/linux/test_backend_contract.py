@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from backend_contract import BackendContract
 from desktop_stack import DesktopStack
-from desktop_world import Program, start_gtk3, windowed
+from desktop_world import COMPONENTS, Program, start_gtk3, windowed
 
 from analyst_cli.desktop.backends.base import Backend
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 
 @pytest.fixture(scope="module")

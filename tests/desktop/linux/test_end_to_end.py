@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from desktop_host import ANALYST, Served, own_folders, start_host
 from desktop_stack import DesktopStack
-from desktop_world import Program, soon, start_gtk3, windowed
+from desktop_world import COMPONENTS, Program, soon, start_gtk3, windowed
 from desktop_x import covered, held_keys, keyboard_table
 from PIL import Image
 
 from analyst_cli.desktop.backends.base import Backend
 from analyst_cli.desktop.backends.linux import open_backend
 from analyst_cli.desktop.elements import Rect
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 SECRET = "Zitronenfalter-你好-😀-7731"
 ENDLESS = "".join(chr(0x4E00 + 31 * index % 20_000) for index in range(1_500))  # more than a minute to type blind

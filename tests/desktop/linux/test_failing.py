@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from desktop_liar import liar
 from desktop_stack import DesktopStack
-from desktop_world import Reins, find, look, nodes, soon, start_gtk3, windowed
+from desktop_world import COMPONENTS, Reins, find, look, nodes, soon, start_gtk3, windowed
 from desktop_x import own_window
 
 from analyst_cli.desktop.backends.base import (
@@ -33,6 +33,8 @@ from analyst_cli.desktop.backends.base import (
 from analyst_cli.desktop.backends.linux import open_backend
 from analyst_cli.desktop.backends.linux.accessibility_bus import AccessibilityBus
 from analyst_cli.desktop.elements import AppIdentity, Handle, Node, Permission, Rect, TreeLimits
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 SOMETHING = Node(handle=Handle("1:1.0/org/a11y/atspi/accessible/1"), role="AXButton", title="OK")
 

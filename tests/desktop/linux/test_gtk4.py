@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Program, Reins, find, look, modal, nodes, soon, start_gtk4, windowed
+from desktop_world import COMPONENTS, Program, Reins, find, look, modal, nodes, soon, start_gtk4, windowed
 
 from analyst_cli.desktop.backends.base import Backend, Effect, Press, TypeText
 
-pytestmark = pytest.mark.real("gir:Gtk-4.0")
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS, "gir:Gtk-4.0")]
 
 MIXED = "Grüße 你好 😀 z"
 

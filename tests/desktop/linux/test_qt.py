@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Program, Reins, find, look, modal, nodes, soon, start_qt, windowed
+from desktop_world import COMPONENTS, Program, Reins, find, look, modal, nodes, soon, start_qt, windowed
 
 from analyst_cli.desktop.backends.base import Backend, Effect, Focus, Press, Refusal, Refused, TypeText
 
-pytestmark = pytest.mark.real("python:PySide6")
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS, "python:PySide6")]
 
 MIXED = "Grüße 你好 😀 z"
 

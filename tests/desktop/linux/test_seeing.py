@@ -5,12 +5,15 @@ import io
 import time
 from pathlib import Path
 
+import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Program, Reins, find, look, nodes, soon, start_gtk3, windowed
+from desktop_world import COMPONENTS, Program, Reins, find, look, nodes, soon, start_gtk3, windowed
 from PIL import Image
 
 from analyst_cli.desktop.backends.base import Backend, Capability, CaptureRequest, Press, TreeRequest
 from analyst_cli.desktop.elements import Cut, Permission, Rect, StopReason, TreeLimits
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 
 async def test_a_working_desktop_has_every_permission_and_capability(backend: Backend, stack: DesktopStack) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from desktop_stack import DesktopStack
-from desktop_world import Halted, Program, Reins, find, look, soon, start_gtk3, windowed
+from desktop_world import COMPONENTS, Halted, Program, Reins, find, look, soon, start_gtk3, windowed
 from desktop_x import held_keys, keyboard_table, screen_of
 from Xlib import XK, Xatom
 
@@ -14,6 +14,8 @@ from analyst_cli.desktop.backends.base import Backend, Chord, Effect, Focus, Pre
 from analyst_cli.desktop.backends.linux import open_backend
 from analyst_cli.desktop.backends.linux.clipboard import Clipboard
 from analyst_cli.desktop.backends.linux.keyboard import LEFTOVER
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
 
 ASCII = "The quick brown fox, 0-9 @#$%^&*()[]{}<>|~`'\"\\ OK!"
 ACCENTS = "Grüße façade Ñandú €½ Łódź"
