@@ -95,6 +95,7 @@ def _run(desk: "Desk", target: "Target", preferences: "Preferences", *, offline:
 
     from analyst_cli.client.events import ClientEvent  # noqa: PLC0415
     from analyst_cli.tui.app import InboxApp  # noqa: PLC0415
+    from analyst_cli.tui.title import BRING_BACK, KEEP  # noqa: PLC0415
 
     def connection(nudge: Event) -> AsyncIterator[ClientEvent]:
         from analyst_cli.client.connection import follow  # noqa: PLC0415 - 80 ms after the first row, not before
@@ -107,9 +108,12 @@ def _run(desk: "Desk", target: "Target", preferences: "Preferences", *, offline:
         preferences=preferences,
         abilities=_abilities(preferences.images),
     )
+    sys.stderr.write(KEEP)  # Textual draws on stderr too
     try:
         app.run()
     finally:
+        sys.stderr.write(BRING_BACK)
+        sys.stderr.flush()
         desk.close()
     if app.return_code:
         raise typer.Exit(app.return_code)

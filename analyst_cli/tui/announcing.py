@@ -25,6 +25,13 @@ class AnnouncingApp(StatusApp):
         super().__init__()
         self._hears_of_focus = False  # whether this terminal tells when it is looked at
         self._input_at = time.monotonic()
+        self._title = ""
+
+    def show_title(self, sequence: str) -> None:
+        """Give the terminal's window a title, if it is another one; `analyst inbox` keeps the one before and brings it back."""
+        if sequence != self._title:
+            self._title = sequence
+            self._write(sequence)
 
     def announcer(self, preferences: Preferences, *, row_now: Callable[[str], Row | None]) -> "Announcer | None":
         """Return what announces; None when the person does not want that."""

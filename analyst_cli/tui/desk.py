@@ -138,6 +138,11 @@ class Desk:
         newest = self._inbox.newest(unread=False)
         return datetime.fromtimestamp(newest.at).astimezone() if newest else None
 
+    def newest_unread_title(self) -> str:
+        """Return the title of the newest unread one, as its sender wrote it; empty when all is read."""
+        newest = self._inbox.newest()
+        return newest.title if newest else ""
+
     def known_scripts(self) -> list[str]:
         """Return the scripts that have ever sent something."""
         return self._inbox.scripts()

@@ -11,6 +11,7 @@ from analyst_cli.client.rows import Filter, Row
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.filters import chips
 from analyst_cli.tui.messages import Said
+from analyst_cli.tui.title import set_title
 from analyst_cli.tui.widgets.detail import Detail, Shown
 from analyst_cli.tui.widgets.filter_bar import FilterBar
 from analyst_cli.tui.widgets.notification_list import NotificationList
@@ -81,10 +82,11 @@ class InboxBase(Screen[None]):
         """Show unread count and last arrival."""
         desk = self.inbox_app.desk
         try:
-            unread, last = desk.unread_count(), desk.last_received()
+            unread, last, newest = desk.unread_count(), desk.last_received(), desk.newest_unread_title()
         except AnalystError:  # told by whatever reads the rows
             return
         self.inbox_app.change_status(unread=unread, last_received=last, account=desk.account_words)
+        self.inbox_app.show_title(set_title(unread, newest))
 
     def show_detail(self, row: Row) -> None:
         """Show a notification in full; a picture that is not here yet comes when it has been fetched."""
