@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import pytest
-from desktop_host import ANALYST, start_host
+from desktop_host import ANALYST, own_folders, start_host
 from desktop_stack import DesktopStack
-from desktop_world import soon
+from desktop_world import COMPONENTS, soon
+
+pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS, "xterm")]
 
 XTERM = {"app": {"bundleId": "XTerm"}}
 
 
-@pytest.mark.real("xterm")
 async def test_keys_and_text_never_reach_the_screen_of_the_operator(stack: DesktopStack, tmp_path: Path) -> None:
     host = await start_host(stack, tmp_path / "ws")
-    terminal = stack.launch(["xterm", "-e", str(ANALYST), "desktop", "host"])
+    terminal = stack.launch(["xterm", "-e", str(ANALYST), "desktop", "host"], own_folders(tmp_path / "ws"))
 
     async def is_in_front() -> bool:
         observed = await host.result("desktop.observe", options={"includeScreenshot": False, "includeAxTree": False})

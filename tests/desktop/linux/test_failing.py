@@ -171,6 +171,7 @@ async def test_an_x_server_that_falls_silent_does_not_hang_the_host(own_stack: D
         own_stack.parts["xvfb"].signal(signal.SIGSTOP)
         started = time.monotonic()
     assert time.monotonic() - started < 4  # closing does not wait for it either
+    own_stack.parts["xvfb"].signal(signal.SIGCONT)
 
 
 async def test_a_program_that_dies_under_a_press_is_no_crash(own_stack: DesktopStack, tmp_path: Path) -> None:
