@@ -1,5 +1,6 @@
 """The HTTP API of apps: refresh, unlink, devices, scripts, charts, dispatch by remote publishers (sections 1.4, 2.5 and 2.6 of the protocol)."""
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from analyst_server.errors import RequestRefused, ServerError, TokenRefused
+from analyst_server.errors import RequestRefused, ServerError, StoreUnavailable, TokenRefused
 from analyst_server.inbox.log import User
 from analyst_server.portal.accounts import DeviceRecord
 from analyst_server.portal.audit import By
@@ -29,6 +30,8 @@ from analyst_server.portal.sessions import session_of, session_user
 from analyst_server.portal.times import rfc3339
 
 __all__ = ["LIVE_TOKEN_S", "MAX_DISPATCH_BYTES", "ROUTES"]
+
+log = logging.getLogger(__name__)
 
 LIVE_TOKEN_S = 300.0  # a page's token for its WebSocket: in memory alone, and soon worthless
 MAX_DISPATCH_BYTES = 256 << 10  # section 2.5
@@ -171,9 +174,19 @@ async def dispatch(request: web.Request) -> web.Response:
         return json_answer({"error": "this server takes nothing from remote publishers"}, status=503)
     answer = await parts.dispatch(body)
     if answer.status == 200:
-        actor = By(f"publisher {publisher.name}", address_of(request))
-        await parts.database.run(parts.publishers.note_use, publisher, ", ".join(users[:20]), now=parts.now(), by=actor)
+        await _note_use(request, publisher, users)
     return web.Response(body=answer.body, status=answer.status, content_type="application/json")
+
+
+async def _note_use(request: web.Request, publisher: Publisher, users: Sequence[str]) -> None:
+    """Write the dispatch into the audit log; without it the answer stays 200, because a 503 says that nothing is stored."""
+    parts = request.app[PARTS]
+    actor = By(f"publisher {publisher.name}", address_of(request))
+    named = ", ".join(users[:20])
+    try:
+        await parts.database.run(parts.publishers.note_use, publisher, named, now=parts.now(), by=actor)
+    except StoreUnavailable as exc:
+        log.warning("dispatched to %s by %s, which the audit log could not take: %s", named, publisher.id, exc)
 
 
 async def _publisher(request: web.Request) -> Publisher:

@@ -96,6 +96,18 @@ async def test_a_publisher_reaches_whom_it_may_and_the_audit_log_tells(world: Wo
     assert token.encode() not in stored
 
 
+async def test_what_is_stored_is_not_called_unstored_because_the_audit_log_is_full(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher_id, token = world.portal.parts.publishers.issue("airflow", ["*"], now=world.clock.now, by=ADMINISTRATOR)
+    await world.portal.parts.database.run(world.portal.parts.database.execute, "DROP TABLE audit")
+    body = {"user": "petr", "notification": {"title": "T"}}
+    async with world.program(token) as publisher, publisher.post("/api/dispatch", json=body) as answer:
+        assert answer.status == 200
+    assert world.dispatched == [body]
+    assert f"dispatched to petr by {publisher_id}, which the audit log could not take" in caplog.text
+
+
 async def test_a_device_token_publishes_nothing_and_a_publisher_token_reads_nothing(world: World) -> None:
     _, token = world.portal.parts.publishers.issue(
         "airflow", ["*"], now=world.clock.now, by=ADMINISTRATOR, lifetime_s=60
