@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from analyst_cli.desktop.hashchain import ChainFault, verify
+from analyst_cli.desktop.retention import DELETED
 from analyst_cli.errors import NotFound
 
 __all__ = ["Verdict", "execution_folder", "index_entries", "latest_execution", "verdicts"]
@@ -73,8 +74,16 @@ def verdicts(workspace: Path, execution_id: str | None = None) -> Iterator[Verdi
         seen.add(folder.name)
         yield _verdict(folder, last_hashes.get(folder.name))
     if execution_id is None:
-        for missing in sorted(last_hashes.keys() - seen):
+        for missing in sorted(last_hashes.keys() - seen - _deleted(workspace)):
             yield Verdict(missing, 0, "the index names it, and its folder is gone")
+
+
+def _deleted(workspace: Path) -> set[str]:
+    """Return the executions that retention took away: they are no fault."""
+    path = workspace / "artifacts" / "desktop" / DELETED
+    if not path.is_file():
+        return set()
+    return {str(entry.get("executionId")) for entry in _entries(path.read_bytes().splitlines())}
 
 
 def _verdict(folder: Path, last_hash: str | None) -> Verdict:

@@ -4,8 +4,10 @@ import asyncio
 import io
 import json
 import os
+import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,21 @@ def test_old_evidence_goes_and_other_files_stay(tmp_path: Path) -> None:
     ]
     assert purge(str(tmp_path), 0, 1_500, now) == 1
     assert (base / "holiday" / names[0] / "f").exists()
+
+
+async def test_what_retention_deleted_is_no_fault_and_what_somebody_took_away_is(world: World) -> None:
+    for _ in range(3):
+        await world.result("find")
+    base = world.workspace / "artifacts" / "desktop"
+    [today] = base.glob("????-??-??")
+    first, second, third = sorted(today.iterdir())
+    (base / "2020-01-01").mkdir()
+    first.rename(base / "2020-01-01" / first.name)
+    assert purge(str(world.workspace), 14, 0, time.time()) == 1
+    assert [each.fault for each in verdicts(world.workspace)] == [None, None]
+    shutil.rmtree(second)
+    faults = {each.execution_id: each.fault for each in verdicts(world.workspace)}
+    assert faults == {second.name: "the index names it, and its folder is gone", third.name: None}
 
 
 async def test_a_kill_in_the_middle_leaves_files_that_can_be_read(tmp_path: Path, home: Path) -> None:
