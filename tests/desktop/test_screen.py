@@ -184,3 +184,5 @@ def test_the_words_of_the_screen() -> None:
     approval = {"approvalId": "a-1", "expiresInS": 9, "ttlS": 60, "peer": None, "actions": [action, action]}
     assert approval_row(approval) == "dismiss the dialog: esc and 1 more  (no application, 9 s)"
     assert "window       none" in approval_details(approval)
+    plain = {**action, "params": {"options": {"screenshots": False}}}
+    assert "options" not in approval_details({**approval, "actions": [plain]})  # all of them are off

@@ -91,9 +91,8 @@ def approval_details(approval: dict[str, Any]) -> str:
         ]
         if action["element"]:
             lines.append(f"  now matches  {action['element']}")
-        lines += [
-            f"  {name:<11}  {_short(value)}" for name, value in action["params"].items() if name not in {"text", "keys"}
-        ]
+        shown = {name: _short(value) for name, value in action["params"].items() if name not in {"text", "keys"}}
+        lines += [f"  {name:<11}  {words}" for name, words in shown.items() if words]
         if action["textLength"] is not None:
             lines.append(f"  text         {action['textLength']} characters (v shows them)")
     return inert_text("\n".join(lines))
