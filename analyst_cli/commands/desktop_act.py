@@ -46,12 +46,12 @@ __all__ = ["abort", "abort_demo", "click", "dismiss_modal", "hotkey", "issue_con
 def click(
     workspace: str = WORKSPACE,
     *,
-    by_role: str = BY_ROLE,
-    title_contains: str = TITLE,
-    value_contains: str = VALUE,
-    by_path: str = BY_PATH,
+    by_role: str | None = BY_ROLE,
+    title_contains: str | None = TITLE,
+    value_contains: str | None = VALUE,
+    by_path: str | None = BY_PATH,
     pick_best: bool = PICK,
-    app: str = APP,
+    app: str | None = APP,
     confirm_token: str = TOKEN,
     confirm: str = PHRASE,
     ask: bool = ASK,
@@ -85,11 +85,11 @@ def type_text(
     *,
     text_stdin: bool = typer.Option(False, "--text-stdin", help="Read the text from standard input."),
     text_file: Path | None = typer.Option(None, "--text-file", help="Read the text from a file."),
-    by_role: str = BY_ROLE,
-    title_contains: str = TITLE,
-    by_path: str = BY_PATH,
+    by_role: str | None = BY_ROLE,
+    title_contains: str | None = TITLE,
+    by_path: str | None = BY_PATH,
     pick_best: bool = PICK,
-    app: str = APP,
+    app: str | None = APP,
     clear_before: bool = typer.Option(False, "--clear-before", help="Empty the element first."),
     allow_newlines: bool = typer.Option(False, "--allow-newlines", help="Let newlines through; they submit forms."),
     allow_secure: bool = typer.Option(False, "--allow-secure", help="Let it go into a password field."),
@@ -106,7 +106,7 @@ def type_text(
     """
     if text_stdin or text_file is not None:
         text = text_of(text_file)
-    selector = selector_of(by_role, title_contains, "", by_path)
+    selector = selector_of(by_role, title_contains, None, by_path)
     options = {"clearBefore": clear_before, "allowNewlines": allow_newlines, "allowSecure": allow_secure}
     params: dict[str, Any] = {"text": text, "options": options, **route_of(app)}
     if selector:
@@ -132,7 +132,7 @@ def hotkey(
     workspace: str = WORKSPACE,
     keys: str = typer.Argument(..., help="One chord, such as cmd+shift+s."),
     *,
-    app: str = APP,
+    app: str | None = APP,
     confirm_token: str = TOKEN,
     confirm: str = PHRASE,
     ask: bool = ASK,
@@ -162,8 +162,8 @@ def dismiss_modal(
     workspace: str = WORKSPACE,
     *,
     strategy: str = typer.Option("esc", "--strategy", help="defaultButton, cancelButton, byTitle or esc."),
-    title_contains: str = TITLE,
-    app: str = APP,
+    title_contains: str | None = TITLE,
+    app: str | None = APP,
     confirm_token: str = TOKEN,
     confirm: str = PHRASE,
     ask: bool = ASK,

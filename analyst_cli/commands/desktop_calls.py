@@ -59,16 +59,16 @@ class BadUse(LocalProblem):
 WORKSPACE = typer.Argument(..., metavar="WS", help="The workspace: a folder at or below a workspace root.")
 PRETTY = typer.Option(False, "--pretty", help="Indent the JSON.")
 QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing; the exit code tells.")
-BY_ROLE = typer.Option("", "--by-role", help="Role of the element, such as AXButton.", metavar="ROLE")
-TITLE = typer.Option("", "--title-contains", help="Part of the element's title.", metavar="TEXT")
-VALUE = typer.Option("", "--value-contains", help="Part of the element's value.", metavar="TEXT")
-BY_PATH = typer.Option("", "--by-path", help="Child indices from the root, such as 0,2,1.", metavar="INDICES")
+BY_ROLE = typer.Option(None, "--by-role", help="Role of the element, such as AXButton.", metavar="ROLE")
+TITLE = typer.Option(None, "--title-contains", help="Part of the element's title.", metavar="TEXT")
+VALUE = typer.Option(None, "--value-contains", help="Part of the element's value.", metavar="TEXT")
+BY_PATH = typer.Option(None, "--by-path", help="Child indices from the root, such as 0,2,1.", metavar="INDICES")
 TOKEN = typer.Option("", "--confirm-token", help="A token of desktop.confirm.issue.", metavar="TOKEN")
 PHRASE = typer.Option(
     "", "--confirm", help="A confirmation phrase, where the operator allows phrases.", metavar="PHRASE"
 )
 ASK = typer.Option(False, "--ask", help="Ask the operator, wait for the decision, then act.")
-APP = typer.Option("", "--app", help="The application that must be frontmost.", metavar="ID")
+APP = typer.Option(None, "--app", help="The application that must be frontmost.", metavar="ID")
 PICK = typer.Option(False, "--pick-best", help="Take the best of several matches instead of refusing.")
 TIMEOUT = typer.Option(10_000, "--timeout-ms", min=1, max=600_000, help="Deadline of the request.")
 
@@ -199,14 +199,17 @@ def text_of(file: Path | None) -> str:
         raise BadUse(f"{file or 'standard input'} cannot be read as UTF-8 text") from exc
 
 
-def selector_of(by_role: str, title_contains: str, value_contains: str, by_path: str) -> dict[str, Any]:
-    selector: dict[str, Any] = {"byRole": by_role, "titleContains": title_contains, "valueContains": value_contains}
-    if by_path:
-        try:
-            selector["byPath"] = [int(part) for part in by_path.split(",")]
-        except ValueError as exc:
-            raise BadUse(f"--by-path {by_path} is no list of numbers such as 0,2,1") from exc
-    return {name: value for name, value in selector.items() if value != ""}
+def selector_of(
+    by_role: str | None, title_contains: str | None, value_contains: str | None, by_path: str | None
+) -> dict[str, Any]:
+    """Return the members that were given. Raises BadUse for an empty one, an unset variable mostly: without it more would match."""
+    given = {
+        "byRole": _given("--by-role", by_role),
+        "titleContains": _given("--title-contains", title_contains),
+        "valueContains": _given("--value-contains", value_contains),
+        "byPath": None if by_path is None else _path(_given("--by-path", by_path) or ""),
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def needed(selector: dict[str, Any]) -> dict[str, Any]:
@@ -219,8 +222,21 @@ def target_of(selector: dict[str, Any], *, pick_best: bool) -> dict[str, Any]:
     return {"selector": selector, **({"pick": "best"} if pick_best else {})}
 
 
-def route_of(app: str) -> dict[str, Any]:
-    return {"route": {"app": {"bundleId": app}}} if app else {}
+def route_of(app: str | None) -> dict[str, Any]:
+    return {} if app is None else {"route": {"app": {"bundleId": _given("--app", app)}}}
+
+
+def _given(option: str, value: str | None) -> str | None:
+    if value == "":
+        raise BadUse(f"{option} is empty", "leave it out if it does not matter")
+    return value
+
+
+def _path(indices: str) -> list[int]:
+    try:
+        return [int(part) for part in indices.split(",")]
+    except ValueError as exc:
+        raise BadUse(f"--by-path {indices} is no list of numbers such as 0,2,1") from exc
 
 
 def _harmless(text: str) -> str:

@@ -75,10 +75,10 @@ def observe(
 def find(
     workspace: str = WORKSPACE,
     *,
-    by_role: str = BY_ROLE,
-    title_contains: str = TITLE,
-    value_contains: str = VALUE,
-    by_path: str = BY_PATH,
+    by_role: str | None = BY_ROLE,
+    title_contains: str | None = TITLE,
+    value_contains: str | None = VALUE,
+    by_path: str | None = BY_PATH,
     limit: int = typer.Option(10, "--limit", min=1, max=200, help="How many elements are listed."),
     timeout_ms: int = TIMEOUT,
     pretty: bool = PRETTY,
@@ -97,10 +97,10 @@ def find(
 def highlight(
     workspace: str = WORKSPACE,
     *,
-    by_role: str = BY_ROLE,
-    title_contains: str = TITLE,
-    value_contains: str = VALUE,
-    by_path: str = BY_PATH,
+    by_role: str | None = BY_ROLE,
+    title_contains: str | None = TITLE,
+    value_contains: str | None = VALUE,
+    by_path: str | None = BY_PATH,
     duration_ms: int = typer.Option(1_200, "--duration-ms", help="How long the border is shown."),
     timeout_ms: int = TIMEOUT,
     pretty: bool = PRETTY,
@@ -118,10 +118,10 @@ def highlight(
 def wait_until(
     workspace: str = WORKSPACE,
     *,
-    by_role: str = BY_ROLE,
-    title_contains: str = TITLE,
-    value_contains: str = VALUE,
-    by_path: str = BY_PATH,
+    by_role: str | None = BY_ROLE,
+    title_contains: str | None = TITLE,
+    value_contains: str | None = VALUE,
+    by_path: str | None = BY_PATH,
     gone: bool = typer.Option(False, "--gone", help="Wait until it is gone instead of there."),
     timeout_ms: int = typer.Option(15_000, "--timeout-ms", min=1, max=600_000, help="How long to wait."),
     poll_ms: int = typer.Option(
@@ -153,7 +153,12 @@ def wait_until(
 
 
 def list_modals(
-    workspace: str = WORKSPACE, *, app: str = APP, timeout_ms: int = TIMEOUT, pretty: bool = PRETTY, quiet: bool = QUIET
+    workspace: str = WORKSPACE,
+    *,
+    app: str | None = APP,
+    timeout_ms: int = TIMEOUT,
+    pretty: bool = PRETTY,
+    quiet: bool = QUIET,
 ) -> int:
     """List the dialogs of the frontmost application.
 

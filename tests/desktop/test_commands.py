@@ -132,6 +132,23 @@ def test_a_host_that_cannot_start_says_why(here: Here, tmp_path: Path) -> None:
     assert "no backend" in here("serve", "--backend", "amiga", expect=64)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("find", "--by-role", ""),
+        ("find", "--by-role", "AXButton", "--title-contains", ""),
+        ("wait-until", "--value-contains", ""),
+        ("click", "--title-contains", "Go", "--app", "", "--ask"),
+        ("click", "--title-contains", "Go", "--by-path", "", "--ask"),
+    ],
+)
+def test_an_empty_option_is_refused_and_does_not_widen_what_matches(
+    here: Here, workspace: Path, arguments: tuple[str, ...]
+) -> None:
+    command, *options = arguments
+    assert "is empty" in here(command, str(workspace), *options, expect=64)
+
+
 def test_the_commands_against_a_host(
     host: subprocess.Popen[bytes], here: Here, workspace: Path, tmp_path: Path
 ) -> None:
