@@ -244,8 +244,8 @@ async def _devices(address: str, token: str) -> tuple[list[dict[str, str | None]
             found = await portal.devices()
     except (ServerUnreachable, SignInNeeded) as exc:
         return None, str(exc)
-    except AnalystError:  # a server of protocol 1 has no such call
-        return None, "the server does not tell"
+    except AnalystError as exc:  # a server of protocol 1 has no such call
+        return None, f"the server does not tell ({exc})"
     return [
         {"device": entry.device, "name": entry.name, "linked_at": entry.linked_at, "last_seen": entry.last_seen}
         for entry in found

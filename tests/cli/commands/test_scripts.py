@@ -4,12 +4,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from analyst_server.runner.flight import Flight
+from analyst_server.runner.history import History
+from analyst_server.runner.loop import Reports, run_once
 from analyst_server.runner.scripts import sample_names
+from analyst_server.runner.settings import RunnerSettings
 from tests.support.gateway_socket import GatewaySocket
 
 Analyst = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,6 +78,25 @@ def test_from_nothing_to_a_first_alert_and_its_explanation(analyst: Analyst, gat
     assert json.loads(listed.stdout)["last_outcome"] == "sent"
     past = [json.loads(line)["outcome"] for line in analyst("scripts", "history", "disk", "--json").stdout.splitlines()]
     assert past == ["sent", "cooldown", "sent"]
+
+
+def test_a_script_that_did_not_run_when_it_should_have_is_listed_and_told_once(
+    analyst: Analyst, gateway: GatewaySocket, scripts: Path, home: Path
+) -> None:
+    nothing_late = analyst("runner", "overdue")
+    assert (nothing_late.returncode, nothing_late.stdout) == (0, "")
+    (scripts / "report.py").write_text('# /// analyst\n# schedule = "0 7 * * *"\n# timezone = "UTC"\n# ///\n' + QUIET)
+    settings = replace(RunnerSettings.of_this_user(home=home), user="petr")
+    history = History(settings.history_file)
+    two_days_ago = time.time() - 2 * 86_400
+    run_once(Flight(settings, history, now=lambda: two_days_ago), Reports())
+    history.close()
+    for _ in range(2):
+        late = analyst("runner", "overdue", "--tell")
+        assert late.returncode == 1
+        assert late.stdout.startswith("report\t")
+    (body,) = gateway.received
+    assert body["notification"]["title"] == "Script report has not run when it should have"
 
 
 def test_what_a_script_says_is_inert_where_it_is_shown(analyst: Analyst, gateway: GatewaySocket, scripts: Path) -> None:

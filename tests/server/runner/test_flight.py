@@ -10,6 +10,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from analyst_server.runner.exec_as import answer_to
 from analyst_server.runner.flight import Busy
 from analyst_server.runner.history import History
 from analyst_server.runner.landing import run_script
@@ -236,6 +237,23 @@ def test_no_gateway_at_all_is_one_sentence_and_nothing_is_lost(
     assert record.outcome is Outcome.WAITING
     assert record.reason.startswith("no gateway answers at /nowhere/ws.sock (No such file or directory); it is kept")
     assert len(bench.history.waiting()) == 1
+
+
+def test_sync_status_hands_over_what_waited_and_tells_the_state_of_the_scripts(
+    bench: Bench, with_settings: Callable[..., Bench]
+) -> None:
+    reachable = bench.settings
+    with_settings(socket=Path("/nowhere/ws.sock"))
+    bench.write("revenue", ALERT)
+    bench.run("revenue")
+    away = answer_to(bench.settings, "sync-status", "")
+    assert (away["ok"], away["user"], away["sent"], away["waiting"]) == (True, "petr", 0, 1)
+    back = answer_to(reachable, "sync-status", "")
+    assert (back["sent"], back["waiting"]) == (1, 0)
+    assert [script["name"] for script in back["scripts"]] == ["revenue.py"]
+    assert [notice["title"] for notice in bench.gateway.notifications] == ["Revenue down"]
+    assert answer_to(reachable, "sync-status", "")["sent"] == 0
+    assert "known are list, run NAME, sync-status" in answer_to(reachable, "rm", "")["error"]
 
 
 def test_the_first_failure_and_the_recovery_are_told_and_nothing_between(bench: Bench) -> None:
