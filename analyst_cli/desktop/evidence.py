@@ -4,14 +4,18 @@ Every file is created anew (never over another) and appears complete: it is writ
 can be read after a crash at any moment. All functions block; the host calls them in its evidence thread.
 """
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from analyst_cli.desktop.errors import DesktopProblem
 from analyst_cli.desktop.hashchain import ChainedLines
 from analyst_cli.desktop.workspace import Workspace, make_folders
 
@@ -46,6 +50,7 @@ class Execution:
                 dir_fd=parent,
             )
             try:
+                _require_file(self._index_fd)
                 with make_folders(parent, day) as day_fd:
                     os.mkdir(execution_id, 0o700, dir_fd=day_fd)
                     self._fd = os.open(
@@ -58,6 +63,7 @@ class Execution:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._events_fd = os.open("events.ndjson", flags, 0o600, dir_fd=self._fd)
         except BaseException:
+            self._remove(workspace)
             os.close(self._index_fd)
             os.close(self._fd)
             raise
@@ -114,10 +120,24 @@ class Execution:
         }
         self._index(msgspec.json.encode(line) + b"\n")
 
+    def discard(self, workspace: Workspace) -> None:
+        """Take away an execution that could not even be begun (a full disk, mostly), and close it: nothing was done, so nothing is left."""
+        self._remove(workspace)
+        self.close()
+
     def close(self) -> None:
         """Let go of the files."""
         for fd in (self._events_fd, self._fd, self._index_fd):
             os.close(fd)
+
+    def _remove(self, workspace: Workspace) -> None:
+        with suppress(OSError, DesktopProblem):
+            with os.scandir(self._fd) as entries:
+                names = [entry.name for entry in entries]
+            for name in names:
+                os.unlink(name, dir_fd=self._fd)
+            with make_folders(workspace.fd, *self.relative_dir.split("/")[:-1]) as day_fd:
+                os.rmdir(self.id, dir_fd=day_fd)
 
     def _index(self, line: bytes) -> None:
         fcntl.flock(self._index_fd, fcntl.LOCK_EX)
@@ -126,6 +146,13 @@ class Execution:
             torn = (
                 size > 0 and os.pread(self._index_fd, 1, size - 1) != b"\n"
             )  # a host was killed in the middle of a line
-            os.write(self._index_fd, (b"\n" if torn else b"") + line)
+            line = (b"\n" if torn else b"") + line
+            if os.write(self._index_fd, line) != len(line):
+                raise OSError(errno.ENOSPC, "the line was written only in part")
         finally:
             fcntl.flock(self._index_fd, fcntl.LOCK_UN)
+
+
+def _require_file(fd: int) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise OSError(errno.EINVAL, "index.ndjson is no file")  # a pipe would swallow every line

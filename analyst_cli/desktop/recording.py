@@ -38,7 +38,7 @@ def _begin(call: Call[Any], situation: Situation, shown: dict[str, Any]) -> Exec
                 "desktop.start", params=shown, requestId=call.request_id, peerDigest=call.peer.identity_digest
             )
         except BaseException:
-            execution.close()
+            execution.discard(call.workspace)
             raise
     except OSError as exc:
         raise _unwritable(exc) from exc

@@ -1,6 +1,7 @@
 """K18: what an execution leaves behind, in order, chained, and readable after any death."""
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -235,6 +236,27 @@ def test_old_evidence_goes_and_other_files_stay(tmp_path: Path) -> None:
     ]
     assert purge(str(tmp_path), 0, 1_500, now) == 1
     assert (base / "holiday" / names[0] / "f").exists()
+
+
+async def test_an_index_that_is_a_pipe_swallows_nothing(world: World) -> None:
+    base = world.workspace / "artifacts" / "desktop"
+    base.mkdir(parents=True)
+    os.mkfifo(base / "index.ndjson")
+    assert await world.code("find") == "DESKTOP_INTERNAL_ERROR"
+    assert [path.name for path in base.iterdir()] == ["index.ndjson"]
+
+
+async def test_an_execution_that_cannot_be_begun_leaves_no_folder(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: ChainedLines, members: dict[str, Any]) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(ChainedLines, "append", full)
+        assert await world.code("find") == "DESKTOP_INTERNAL_ERROR"
+    assert await world.result("find")
+    assert [each.fault for each in verdicts(world.workspace)] == [None]
 
 
 async def test_what_retention_deleted_is_no_fault_and_what_somebody_took_away_is(world: World) -> None:
