@@ -159,7 +159,7 @@ def recipe_run(
     if approve:
         loaded = msgspec.structs.replace(loaded, approve=approve)
     if dry_run:
-        for line in plan(loaded):
+        for line in plan(loaded, str(workspace.expanduser())):
             output.json_line(line)
         return 0
     folder = workspace.expanduser().absolute()

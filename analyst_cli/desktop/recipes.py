@@ -4,6 +4,7 @@ The whole file is checked before the first step: operations, params, references,
 """
 
 import json
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from analyst_cli.desktop.allowlist import UI_METHODS
+from analyst_cli.desktop.confirm import digest_of
 from analyst_cli.desktop.errors import Code, DesktopProblem
 from analyst_cli.desktop.params import normalized, params_of
 from analyst_cli.errors import LocalProblem
@@ -132,8 +134,11 @@ def load_recipe(name: str) -> tuple[Recipe, bytes]:
     return recipe, content
 
 
-def plan(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return what would be sent, step by step, without texts that are typed (R-RE-8)."""
+def plan(recipe: Recipe, workspace: str) -> list[dict[str, Any]]:
+    """Return what would be sent, step by step, without texts that are typed (R-RE-8).
+
+    `digest` is what a confirmation would bind to in that workspace; None where none is needed, or where it hangs on what an earlier step answers.
+    """
     planned = []
     for number, step in enumerate(recipe.steps, start=1):
         params = {name: value for name, value in step.params.items() if name != "text"}
@@ -144,6 +149,7 @@ def plan(recipe: Recipe) -> list[dict[str, Any]]:
                 "step": number,
                 "method": step.method,
                 "params": params,
+                "digest": _digest(step, workspace),
                 "expectError": msgspec.to_builtins(step.expect_error),
             }
         )
@@ -163,6 +169,17 @@ def substituted(value: Any, known: dict[str, Any]) -> Any:
             return [substituted(item, known) for item in value]
         case _:
             return value
+
+
+def _digest(step: Step, workspace: str) -> str | None:
+    intent = {"method": step.method, "params": step.params} if step.method in UI_METHODS else step.params.get("intent")
+    if not isinstance(intent, dict):
+        return None
+    params = {name: value for name, value in intent["params"].items() if name not in {"confirm", "meta"}}
+    if _references(params):
+        return None
+    method = str(intent["method"])
+    return digest_of(normalized(method, params_of(method, params)), os.path.realpath(workspace))
 
 
 def _check(recipe: Recipe) -> None:

@@ -31,7 +31,7 @@ async def ran(world: World, name: str) -> tuple[bool, list[StepOutcome]]:
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_bundled_recipes_are_sound(name: str) -> None:
-    assert plan(load_recipe(name)[0])
+    assert plan(load_recipe(name)[0], "/ws")
 
 
 async def test_the_token_recipe_passes_on_any_desktop(world: World) -> None:
@@ -144,9 +144,21 @@ def test_a_plan_shows_no_text(tmp_path: Path) -> None:
         "op": "typeText",
         "params": {"text": "plover", "target": {"selector": {"titleContains": "x"}}, "confirm": "auto"},
     }
-    shown = plan(load_recipe(written(tmp_path, step))[0])
+    shown = plan(load_recipe(written(tmp_path, step))[0], "/ws")
     assert "plover" not in json.dumps(shown)
     assert shown[0]["params"]["textLength"] == 6
+
+
+async def test_the_plan_names_the_digest_that_a_confirmation_is_bound_to(tmp_path: Path) -> None:
+    async with desktop_world(
+        tmp_path, desktop_of(button("go", "Go")), mode="operator", settings={"confirm.approver": "anyone"}
+    ) as world:
+        recipe = load_recipe(written(tmp_path, {"op": "observe"}, HOTKEY))[0]
+        looked, pressed = plan(recipe, str(world.workspace))
+        intent = {"method": "desktop.hotkey", "params": {"keys": HOTKEY["params"]["keys"]}}
+        await world.result("confirm.issue", intent=intent)
+        [approval] = world.host.book.pending(world.host.monotonic())
+        assert [looked["digest"], pressed["digest"]] == [None, approval.scopes[0].digest]
 
 
 async def test_one_approval_is_asked_for_a_whole_run(tmp_path: Path) -> None:
