@@ -82,6 +82,8 @@ class HostClient:
             raise HostUnreachable("the connection to the desktop host broke", "see analyst desktop status") from exc
         finally:
             self._waiting.pop(request_id, None)
+            if reply.done() and not reply.cancelled():
+                reply.exception()  # writing failed first: that the host hung up is told already
 
     async def close(self) -> None:
         """Hang up."""
