@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from analyst_server.errors import ImageRefused, StoreUnavailable
-from analyst_server.gateway import publishing
-from analyst_server.gateway.allowances import UserLimits
+from analyst_server.gateway import allowances, publishing
+from analyst_server.gateway.allowances import UserAllowances, UserLimits
 from analyst_server.inbox.log import Appended, NotificationDraft, Seq
 from analyst_server.inbox.memory import MemoryInbox
 from tests.support.gateway_world import World, gateway_world
@@ -189,6 +189,17 @@ async def test_a_flood_to_one_user_is_refused_while_others_are_served(
         assert (await jana.hear())["title"] == "t"
         world.clocks.skipped += back_after_s  # what was refused did not count
         assert [(await world.post(flood))[0] for _ in range(2)] == [200, 503]
+
+
+def test_what_is_counted_of_users_has_a_bound_and_forgets_the_longest_untouched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(allowances, "MAX_TRACKED_USERS", 2)
+    counted = UserAllowances(UserLimits(user_rate=1))
+    for user in ("petr", "jana", "ivan", "petr"):  # ivan pushed petr out
+        counted.take([user], body_bytes=1, images=0, now=0.0)
+    with pytest.raises(StoreUnavailable, match="for ivan"):
+        counted.take(["ivan"], body_bytes=1, images=0, now=0.0)
 
 
 async def test_what_could_not_be_stored_does_not_count(tmp_path: Path) -> None:

@@ -148,6 +148,15 @@ async def test_pages_of_other_hosts_may_not_connect(tmp_path: Path, origin: str 
         assert refused.value.response.status_code == 403
 
 
+async def test_a_token_in_a_url_is_refused_whether_it_is_good_or_not(world: World) -> None:
+    """S11."""
+    for query in (f"?token={world.token()}", "?from=proxy&token=x"):
+        with pytest.raises(InvalidStatus) as refused:
+            await world.open(f"/ws/notifications{query}")
+        assert refused.value.response.status_code == 400
+        assert b"a token belongs in the first message" in (refused.value.response.body or b"")
+
+
 async def test_a_restart_tells_everybody_and_waits_until_they_are_gone(world: World) -> None:
     clients = [await world.old_client(f"user{n}") for n in range(40)]
     ends = asyncio.gather(*(client.end() for client in clients))

@@ -8,13 +8,17 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from socket import create_server
 
 import pytest
+from PIL import Image
 from system import System, running_system
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from analyst_cli.commands.dispatch import ask_gateway
+from analyst_cli.errors import ServerRefused
 from tests.support.gateway_world import Client
 
 
@@ -128,6 +132,36 @@ def test_metrics_are_served_on_a_port_of_their_own_when_asked(system: System) ->
     refused = urllib.request.Request(f"http://127.0.0.1:{port}/dispatch", data=b"")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(refused)  # noqa: S310 - our own http URL
+    system.stop()
+
+
+def test_the_limits_of_a_user_are_settings(system: System, tmp_path: Path) -> None:
+    if system.gateway is not None:
+        system.stop()
+    Image.new("RGB", (4, 4)).save(tmp_path / "chart.png")
+    limits = {"RATE": "4", "DAY_BYTES": "1000", "DAY_IMAGES": "1"}
+    system.environment |= {f"ANALYST_GATEWAY_USER_{name}": most for name, most in limits.items()}
+    try:
+        system.start()
+    finally:
+        for name in limits:
+            del system.environment[f"ANALYST_GATEWAY_USER_{name}"]
+    socket = Path(system.environment["WS_DISPATCH_SOCKET"])
+
+    def dispatch(user: str, **notification: str) -> None:
+        ask_gateway(
+            "POST", "/dispatch", socket=socket, body={"user": user, "notification": {"title": "t"} | notification}
+        )
+
+    dispatch("eva", image_path=str(tmp_path / "chart.png"))
+    with pytest.raises(ServerRefused, match=r"more than 1 pictures in a day for eva.*gateway\.user_day_images"):
+        dispatch("eva", image_path=str(tmp_path / "chart.png"))
+    with pytest.raises(ServerRefused, match=r"more than 1000 bytes in a day for ivan.*gateway\.user_day_bytes"):
+        dispatch("ivan", message="m" * 1_000)
+    for _ in range(4):
+        dispatch("jan")
+    with pytest.raises(ServerRefused, match=r"more than 4 notifications in 10 s for jan.*gateway\.user_rate"):
+        dispatch("jan")
     system.stop()
 
 
