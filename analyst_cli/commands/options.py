@@ -73,7 +73,7 @@ def narrowed(
             since_s = moments.earlier(since, local_now()).timestamp()
         except (ValueError, OverflowError) as exc:
             raise UsageProblem(
-                f"--since {since!r} is no time ({exc})", f"give one like {moments.EARLIER_EXAMPLES}"
+                f"--since {since!r} is no time I know", f"give one like {moments.EARLIER_EXAMPLES}"
             ) from exc
     return Filter(
         unread=unread, script=script, min_level=0 if priority is None else PRIORITIES.index(priority), tag=tag, since=since_s,

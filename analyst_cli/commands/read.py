@@ -121,6 +121,12 @@ def show(
         mark_and_send([id_], "read", server=server, form="quiet")
 
 
+def _why_nothing(inbox: "Inbox", wanted: Filter) -> str:
+    if not inbox.view(Filter(archived=None, snoozed=None)).count:
+        return "Nothing was received on this machine yet; receive it with: analyst inbox, or: analyst watch"
+    return "Nothing here." if wanted == Filter() else "Nothing matches."
+
+
 def _print(inbox: "Inbox", wanted: Filter, limit: int | None, *, as_json: bool, plain: bool) -> None:
     at_most = limit or int(config.load()["list.limit"])
     view = inbox.view(wanted)
@@ -136,7 +142,7 @@ def _print(inbox: "Inbox", wanted: Filter, limit: int | None, *, as_json: bool, 
     elif view.count:
         lines.print_table(shown, now)
     if not view.count:
-        output.note("Nothing here." if wanted == Filter() else "Nothing matches.")
+        output.note(_why_nothing(inbox, wanted))
     elif view.count > at_most and output.is_terminal():
         output.note(
             f"{at_most} of {view.count}{'+' if view.capped else ''} shown; see more with --limit {min(view.count, 1000)}."

@@ -209,6 +209,25 @@ def test_what_cannot_be_meant_is_one_sentence_with_the_value(
     assert words in err
 
 
+def test_an_inbox_that_received_nothing_yet_tells_how_to_receive(cli: Run_) -> None:
+    with inbox_for(Account("ws://127.0.0.1:9/", "petr")):
+        pass
+    code, out, err = cli("list")
+    assert (code, out) == (0, "")
+    assert "analyst watch" in err
+
+
+def test_an_inbox_whose_filter_leaves_nothing_says_so(cli: Run_, filled: None) -> None:
+    assert "Nothing matches." in cli("list", "--tag", "nowhere")[2]
+
+
+def test_a_wrong_since_is_told_without_words_of_the_language(cli: Run_, filled: None) -> None:
+    code, _, err = cli("list", "--since", "foo")
+    assert code == 2
+    assert "'foo'" in err
+    assert "isoformat" not in err
+
+
 def test_nothing_is_marked_by_halves(cli: Run_, filled: None) -> None:
     cli("mark", "aa-1", "zz")
     assert len(ids(cli("list", "--unread")[1])) == 3
