@@ -75,7 +75,12 @@ async def test_cookies_are_bound_to_the_host_behind_https(tmp_path: Path) -> Non
                 assert cookie["secure"]
                 assert cookie["path"] == "/"
                 assert not cookie["domain"]
+                assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
                 assert answer.headers["Strict-Transport-Security"]
+            async with browser.get("/signin?next=/desktop/link") as answer:
+                for cookie in answer.cookies.values():
+                    assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", True)
+                assert answer.cookies
             async with browser.get("/.well-known/analyst.json") as answer:
                 assert (await answer.json())["ws_url"] == "wss://alerts.example.com/ws/notifications"
 

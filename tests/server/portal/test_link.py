@@ -248,5 +248,9 @@ async def test_the_accounts_are_readable_by_their_owner_only(world: World) -> No
     for path in world.data_dir.iterdir():
         if path.is_file():
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    accounts = world.data_dir / "accounts.db"
+    accounts.chmod(0o644)  # as a backup may have left it
+    open_database(accounts).close()
+    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
     stored = b"".join(path.read_bytes() for path in world.data_dir.glob("accounts.db*"))
     assert VERIFIER.encode() not in stored
