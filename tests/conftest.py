@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-os.environ.pop("NO_COLOR", None)
+for name in (
+    "NO_COLOR",
+    "COLUMNS",
+    "LINES",
+):  # xdist sets the last two, and a real terminal under test has another size
+    os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTOP_JWT_", "WS_"))]:
     del os.environ[name]  # a developer's own settings decide nothing here
 
