@@ -154,7 +154,8 @@ def _understood(status: int, answer: bytes, where: Path) -> dict[str, Any]:
     if status == http.HTTPStatus.OK and isinstance(value, dict):
         return value
     if status == http.HTTPStatus.NOT_FOUND:
-        raise NotFound(problem or f"{where} does not know this request", "look at the id, or update the gateway")
+        way_out = "look at the id that `analyst dispatch` printed" if problem else "update the gateway"
+        raise NotFound(problem or f"{where} does not know this request", way_out)
     problem, _, way_out = (problem or f"the gateway answered with status {status}").partition("; ")
     raise ServerRefused(problem, way_out)
 

@@ -102,7 +102,9 @@ def health(
         output.json_line(answer)
         return
     users: dict[str, int] = answer["users"]
-    output.line(f"{answer['status']}: {answer['connections']} connections of {len(users)} users")
+    connections, people = answer["connections"], len(users)
+    words = f"{connections} connection{'s'[: connections != 1]} of {people} user{'s'[: people != 1]}"
+    output.line(f"{answer['status']}: {words}")
     output.table(("USER", "CONNECTIONS"), [(name, str(count)) for name, count in sorted(users.items())])
 
 

@@ -162,7 +162,9 @@ class _Watcher:
                 self._say("Connected again.")
             case told.ConnectionLost(problem=problem, retry_in_s=retry_in_s) if not self._is_lost:
                 self._is_lost = True
-                self._say(f"Not connected: {problem}. Trying again in {retry_in_s:.0f} s, then until it works.")
+                self._say(
+                    f"Not connected: {problem}. Trying again in {max(1, round(retry_in_s))} s, then until it works."
+                )
             case told.MarkFailed(problem=problem):
                 self._say(f"The server did not take a mark: {problem}.")
             case told.SignInExpired(problem=problem, way_out=way_out):

@@ -68,7 +68,7 @@ class DispatchApi:
         self._hub.note_progress()
         traces = await self._hub.ledger.trace(notification_id, user=User(user) if user else None)
         if not traces:
-            return json_answer(404, {"error": "No such notification"})
+            return json_answer(404, {"error": f"no notification {notification_id[:100]!r} is stored"})
         return json_answer(200, {"id": notification_id, "users": _by_user(traces)})
 
     async def _metrics(self, request: HttpRequest) -> HttpAnswer:  # noqa: ARG002

@@ -96,7 +96,7 @@ async def test_health_and_settings_are_told_to_people_and_programs(system: Syste
         system.start()
     socket = await signed_in(system)
     people = await asyncio.to_thread(system.run, "gateway", "health")
-    assert people.stdout.splitlines() == ["ok: 1 connections of 1 users", "petr\t1"]
+    assert people.stdout.splitlines() == ["ok: 1 connection of 1 user", "petr\t1"]
     programs = await asyncio.to_thread(system.run, "gateway", "health", "--json")
     assert json.loads(programs.stdout) == {"status": "ok", "connections": 1, "users": {"petr": 1}}
     await socket.close()
