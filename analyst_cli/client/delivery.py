@@ -88,13 +88,15 @@ class Delivery:
 
     def _store(self, events: Sequence[SessionEvent], *, is_part: bool) -> _Stored:
         """Do everything that touches the file; runs in a thread, because another process may hold it for a while."""
-        changed = self._seen_revision is not None and self._inbox.revision()[0] != self._seen_revision[0]
+        others, _ = self._inbox.revision()  # before anything is read: what another process stores from here on is seen the next time
+        changed = self._seen_revision is not None and others != self._seen_revision[0]
         changed = self._store_events(events, is_part=is_part) or changed
         marks = self._marks()
         newest_pos = self._inbox.newest_pos()
         arrived = self._inbox.arrived_after(self.told_pos, upto=newest_pos, limit=_TOLD_AT_ONCE)
         unread = self._inbox.count_arrived_after(self.told_pos, upto=newest_pos) if arrived else 0
-        self._seen_revision = self._inbox.revision()
+        _, own = self._inbox.revision()
+        self._seen_revision = (others, own)
         return _Stored(changed, arrived, unread, newest_pos, marks)
 
     def _store_events(self, events: Sequence[SessionEvent], *, is_part: bool) -> bool:
@@ -138,11 +140,10 @@ class Delivery:
         if pending and self._session.protocol < 2:
             self._inbox.settle_pending()
             return []
-        unsent = [mark for mark in pending if mark.ref not in self._sent_refs]
-        for mark in unsent:
-            self._inbox.sending(mark.ref)
-            self._sent_refs.add(mark.ref)
-        return unsent
+        unsent = [mark.ref for mark in pending if mark.ref not in self._sent_refs]
+        marks = self._inbox.sending(unsent) if unsent else []
+        self._sent_refs.update(mark.ref for mark in marks)
+        return marks
 
     def _told(self, events: Sequence[SessionEvent], stored: _Stored) -> list[ClientEvent]:
         told: list[ClientEvent] = [

@@ -236,10 +236,10 @@ class Inbox:
         with self._translated():
             return inbox_marks.pending(self._db)
 
-    def sending(self, ref: str) -> None:
-        """Remember that a mark is on its way: from now on undoing needs a mark of its own."""
+    def sending(self, refs: Sequence[str]) -> list[PendingMark]:
+        """Note that marks go on their way, and return those that have not been taken back: from now on undoing them needs a mark of its own."""
         with self._writing() as db:
-            inbox_marks.sending(db, ref)
+            return inbox_marks.sending(db, refs)
 
     def confirmed(self, ref: str, seq: int) -> None:
         """Note that a mark is in the server's log at `seq`."""

@@ -91,9 +91,11 @@ def pending(db: sqlite3.Connection) -> list[PendingMark]:
     return [PendingMark(ref, tuple(json.loads(ids)), state, until) for ref, ids, state, until in found]
 
 
-def sending(db: sqlite3.Connection, ref: str) -> None:
+def sending(db: sqlite3.Connection, refs: Sequence[str]) -> list[PendingMark]:
     """See `Inbox.sending`."""
-    db.execute("UPDATE pending SET stage = ? WHERE ref = ? AND stage = ?", (_SENT, ref, _QUEUED))
+    marks = [mark for mark in pending(db) if mark.ref in set(refs)]
+    db.executemany("UPDATE pending SET stage = ? WHERE ref = ?", [(_SENT, mark.ref) for mark in marks])
+    return marks
 
 
 def confirmed(db: sqlite3.Connection, ref: str, seq: int) -> None:

@@ -174,7 +174,7 @@ def test_a_mark_is_shown_at_once_queued_and_confirmed(inbox: Inbox) -> None:
     assert inbox.unread_count() == 1
     assert inbox.mark(["n-1"], "read").undo == ""
     (queued,) = inbox.pending()
-    inbox.sending(queued.ref)
+    assert inbox.sending([queued.ref]) == [queued]
     inbox.confirmed(queued.ref, 4)
     assert inbox.pending() == []
     fill(inbox, state(3, ["n-1"], "unread"), state(4, ["n-1"], "read"))
@@ -203,7 +203,7 @@ def test_a_mark_that_was_sent_is_undone_by_another(inbox: Inbox) -> None:
     fill(inbox, note(1))
     marked = inbox.mark(["n-1"], "archived")
     (queued,) = inbox.pending()
-    inbox.sending(queued.ref)
+    assert inbox.sending([queued.ref]) == [queued]
     inbox.confirmed(queued.ref, 2)
     fill(inbox, state(2, ["n-1"], "archived"))
     inbox.undo(marked.undo)
@@ -215,7 +215,7 @@ def test_a_refused_mark_is_sent_again_without_the_unknown_ids(inbox: Inbox) -> N
     fill(inbox, note(1), note(2))
     inbox.mark(["n-1", "n-2"], "read")
     (queued,) = inbox.pending()
-    inbox.sending(queued.ref)
+    assert inbox.sending([queued.ref]) == [queued]
     inbox.refused(queued.ref, ["n-1"])
     assert [mark.ids for mark in inbox.pending()] == [("n-2",)]
     inbox.refused(queued.ref, ["n-2"])

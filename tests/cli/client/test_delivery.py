@@ -1,0 +1,125 @@
+"""One store, two processes: what another one does while this one reads is neither missed nor done against the person's will."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analyst_cli.client.delivery import Delivery
+from analyst_cli.client.events import ClientEvent, NotificationArrived, StateChanged
+from analyst_cli.client.inbox import Inbox
+from analyst_cli.client.rows import PendingMark, Row
+from analyst_server.wire.client_session import ClientSession
+from analyst_server.wire.messages import Cursor, Notification, StateChange
+
+AT = "2026-01-30T10:00:00Z"
+
+
+class Overtaken(Inbox):
+    """An inbox in which another process does something right after this one has read its arrivals, or the marks to be sent."""
+
+    meanwhile: dict[str, Callable[[], object]] = {}  # noqa: RUF012 - set by each test for its own
+
+    def arrived_after(self, pos: int, *, upto: int | None = None, limit: int = 1_000) -> list[Row]:
+        found = super().arrived_after(pos, upto=upto, limit=limit)
+        self._overtake("arrivals")
+        return found
+
+    def pending(self) -> list[PendingMark]:
+        found = super().pending()
+        self._overtake("marks")
+        return found
+
+    def _overtake(self, moment: str) -> None:
+        self.meanwhile.pop(moment, lambda: None)()
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Overtaken:
+    found = Overtaken(tmp_path / "petr.db")
+    found.meanwhile = {}
+    found.apply([_note(1)], cursor=Cursor("e", 1))
+    return found
+
+
+@pytest.fixture
+def other(inbox: Overtaken) -> Inbox:
+    return Inbox(inbox.path)
+
+
+def _note(seq: int) -> Notification:
+    return Notification(id=f"n-{seq}", title=f"T{seq}", message="m", timestamp=AT, seq=seq)
+
+
+def _live(inbox: Inbox) -> tuple[ClientSession, Delivery]:
+    session = ClientSession(token="t", device="d", client="c", since=Cursor("e", 1))
+    session.hello()
+    for message in (
+        {
+            "type": "auth_ok",
+            "username": "petr",
+            "protocol": 2,
+            "epoch": "e",
+            "seq": 1,
+            "recovered": True,
+            "heartbeat_s": 30,
+        },
+        {"type": "replay_done", "seq": 1},
+    ):
+        session.receive(json.dumps(message).encode())
+    return session, Delivery(session, inbox, sent=Cursor("e", 1), told_pos=1)
+
+
+def _marks(session: ClientSession) -> list[dict[str, object]]:
+    sent = iter(session.to_send, None)
+    return [message for text in sent if (message := json.loads(text))["type"] == "mark"]
+
+
+async def _told(delivery: Delivery, now: float = 0) -> list[ClientEvent]:
+    return await delivery.take([], now=now)
+
+
+async def test_what_another_process_stores_while_this_one_reads_is_told_the_next_time(
+    inbox: Overtaken, other: Inbox
+) -> None:
+    _, delivery = _live(inbox)
+    await _told(delivery)
+    other.apply([_note(2)], cursor=Cursor("e", 2))
+    inbox.meanwhile["arrivals"] = lambda: other.apply([_note(3)], cursor=Cursor("e", 3))
+    titles = [
+        event.row.title for _ in range(3) for event in await _told(delivery) if isinstance(event, NotificationArrived)
+    ]
+    assert titles == ["T2", "T3"]
+
+
+async def test_what_another_process_changes_while_this_one_reads_is_told_the_next_time(
+    inbox: Overtaken, other: Inbox
+) -> None:
+    _, delivery = _live(inbox)
+    read = StateChange(seq=2, ids=["n-1"], state="read", at=AT)
+    inbox.meanwhile["marks"] = lambda: other.apply([read], cursor=Cursor("e", 2))
+    await _told(delivery)
+    assert StateChanged() in await _told(delivery)
+
+
+async def test_a_mark_that_another_process_makes_while_this_one_reads_is_sent_the_next_time(
+    inbox: Overtaken, other: Inbox
+) -> None:
+    session, delivery = _live(inbox)
+    inbox.meanwhile["marks"] = lambda: other.mark(["n-1"], "read")
+    await _told(delivery)
+    assert _marks(session) == []
+    await _told(delivery)
+    assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_a_mark_that_is_undone_before_it_is_sent_is_never_sent(inbox: Overtaken, other: Inbox) -> None:
+    session, delivery = _live(inbox)
+    await _told(delivery)
+    marked = other.mark(["n-1"], "archived")
+    inbox.meanwhile["marks"] = lambda: other.undo(marked.undo)
+    await _told(delivery)
+    await _told(delivery)
+    assert _marks(session) == []
+    assert [row.title for row in inbox.view()] == ["T1"]
