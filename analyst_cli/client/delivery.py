@@ -88,7 +88,9 @@ class Delivery:
 
     def _store(self, events: Sequence[SessionEvent], *, is_part: bool) -> _Stored:
         """Do everything that touches the file; runs in a thread, because another process may hold it for a while."""
-        others, _ = self._inbox.revision()  # before anything is read: what another process stores from here on is seen the next time
+        others, _ = (
+            self._inbox.revision()
+        )  # before anything is read: what another process stores from here on is seen the next time
         changed = self._seen_revision is not None and others != self._seen_revision[0]
         changed = self._store_events(events, is_part=is_part) or changed
         marks = self._marks()

@@ -247,7 +247,7 @@ class Inbox:
             inbox_marks.confirmed(db, ref, seq)
 
     def refused(self, ref: str, unknown: Sequence[str]) -> None:
-        """Drop a mark that the server refuses; with `unknown` ids, what remains of it is queued again."""
+        """Take back a mark that the server refuses; with `unknown` ids, what remains of it is queued again."""
         with self._writing() as db:
             inbox_marks.refused(db, ref, unknown)
 

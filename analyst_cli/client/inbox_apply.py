@@ -42,6 +42,7 @@ def apply(
     reached = stored[1] if stored is not None and cursor is not None else -1
     new_ids: list[str] = []
     touched: list[str] = []
+    covered = inbox_marks.covered(db)
     for event in events:
         if event.seq is not None and event.seq <= reached:
             continue  # another process was faster
@@ -49,7 +50,7 @@ def apply(
             if _insert(db, event, now=now):
                 new_ids.append(event.id)
         else:
-            touched += _change(db, event, now=now)
+            touched += _change(db, event, covered, now=now)
     if cursor is not None and cursor.seq > reached:
         _store_cursor(db, cursor)
         inbox_marks.settle(db, cursor.seq)
@@ -121,14 +122,14 @@ def _take_over(db: sqlite3.Connection, key: str | None) -> int:
     return int(latest[1])
 
 
-def _change(db: sqlite3.Connection, change: StateChange, *, now: float) -> list[str]:
+def _change(db: sqlite3.Connection, change: StateChange, covered: set[str], *, now: float) -> list[str]:
     until = unix_seconds(change.until, otherwise=now) if change.until else None
     known = [id_ for id_ in change.ids if inbox_marks.set_state(db, id_, change.state, until)]
-    early = set(change.ids).difference(known)
-    if early:
+    kept = set(change.ids).difference(known) | covered.intersection(change.ids)
+    if kept:
         db.executemany(
             "INSERT OR REPLACE INTO early_state (id, state, until, seq) VALUES (?, ?, ?, ?)",
-            [(id_, change.state, until, change.seq) for id_ in early],
+            [(id_, change.state, until, change.seq) for id_ in kept],
         )
         db.execute(
             "DELETE FROM early_state WHERE seq < (SELECT seq FROM early_state ORDER BY seq DESC LIMIT 1 OFFSET ?)",

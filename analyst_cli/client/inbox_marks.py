@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from analyst_cli.client.rows import Marked, PendingMark
 
 __all__ = [
-    "confirmed", "lay_over", "mark", "pending", "refused", "sending", "set_state", "settle", "settle_all", "undo", "with_repeats",
+    "confirmed", "covered", "lay_over", "mark", "pending", "refused", "sending", "set_state", "settle", "settle_all", "undo", "with_repeats",
 ]  # fmt: skip
 
 _IDS_A_MARK = 500  # protocol 2.3
@@ -70,11 +70,7 @@ def undo(db: sqlite3.Connection, token: str, *, now: float) -> Marked:
     for number, (ref, state, stage, before) in enumerate(marks):
         states = json.loads(before)
         if stage == _QUEUED:
-            for id_, *values in states:
-                db.execute(
-                    "UPDATE notification SET is_read = ?, archived = ?, acknowledged = ?, snoozed_until = ? WHERE id = ?",
-                    (*values, id_),
-                )
+            _restore(db, states)
             taken_back += [one[0] for one in states]
         elif state != "acknowledged":  # the protocol has no way back from it
             taken_back += _queue_inverse(db, f"{redo}-{number}", state, states, now)
@@ -103,6 +99,9 @@ def confirmed(db: sqlite3.Connection, ref: str, seq: int) -> None:
     reached = db.execute("SELECT value FROM meta WHERE name = 'cursor'").fetchone()
     done = reached is not None and json.loads(reached[0])[1] >= seq
     db.execute("UPDATE pending SET confirmed_seq = ?, stage = ? WHERE ref = ?", (seq, _DONE if done else _SENT, ref))
+    found = db.execute("SELECT ids FROM pending WHERE ref = ?", (ref,)).fetchone()
+    if done and found is not None:  # a later event may have come before this answer, and the mark was laid over it
+        _change_again(db, json.loads(found[0]), after=seq)
 
 
 def refused(db: sqlite3.Connection, ref: str, unknown: Sequence[str]) -> None:
@@ -115,6 +114,9 @@ def refused(db: sqlite3.Connection, ref: str, unknown: Sequence[str]) -> None:
         db.execute("UPDATE pending SET ids = ?, stage = ? WHERE ref = ?", (json.dumps(remaining), _QUEUED, ref))
     else:
         db.execute("UPDATE pending SET stage = ? WHERE ref = ?", (_DONE, ref))
+        if not unknown:  # nothing was marked: here neither
+            _restore(db, json.loads(found[1]))
+            _change_again(db, json.loads(found[0]), after=0)
 
 
 def settle(db: sqlite3.Connection, seq: int) -> None:
@@ -129,6 +131,12 @@ def settle(db: sqlite3.Connection, seq: int) -> None:
 def settle_all(db: sqlite3.Connection) -> None:
     """See `Inbox.settle_pending`."""
     db.execute("UPDATE pending SET stage = ? WHERE stage < ?", (_DONE, _DONE))
+
+
+def covered(db: sqlite3.Connection) -> set[str]:
+    """Return the ids over which unconfirmed marks lie; what the log says of them meanwhile is kept in `early_state`."""
+    lying = "SELECT DISTINCT value FROM pending, json_each(pending.ids) WHERE stage < ?"
+    return {str(id_) for (id_,) in db.execute(lying, (_DONE,))}
 
 
 def lay_over(db: sqlite3.Connection, ids: Iterable[str]) -> None:
@@ -168,6 +176,8 @@ def _queue(db: sqlite3.Connection, ref: str, ids: list[str], state: str, until: 
         ).fetchone()
         for id_ in ids
     ]
+    uncovered = set(ids) - covered(db)
+    db.executemany("DELETE FROM early_state WHERE id = ?", [(id_,) for id_ in uncovered])  # of an earlier mark
     for id_ in ids:
         set_state(db, id_, state, until)
     db.execute(
@@ -193,6 +203,23 @@ def _queue_inverse(db: sqlite3.Connection, ref: str, state: str, before: list[li
     for number, (until, ids) in enumerate(by_until.items()):
         _queue(db, f"{ref}-{number}", ids, inverse, until)
     return [str(one[0]) for one in before]
+
+
+def _restore(db: sqlite3.Connection, before: list[list[object]]) -> None:
+    db.executemany(
+        "UPDATE notification SET is_read = ?, archived = ?, acknowledged = ?, snoozed_until = ? WHERE id = ?",
+        [(*values, id_) for id_, *values in before],
+    )
+
+
+def _change_again(db: sqlite3.Connection, ids: list[str], *, after: int) -> None:
+    """Apply what the log has said of these ids after an event, and the marks that are still unconfirmed."""
+    kept = (
+        "SELECT id, state, until FROM early_state WHERE seq > ? AND id IN (SELECT value FROM json_each(?)) ORDER BY seq"
+    )
+    for id_, state, until in db.execute(kept, (after, json.dumps(ids))).fetchall():
+        set_state(db, id_, state, until)
+    lay_over(db, ids)
 
 
 def _here(db: sqlite3.Connection, id_: str) -> bool:

@@ -82,7 +82,7 @@ CREATE TABLE pending (
   confirmed_seq INTEGER   -- NULL: no answer yet
 ) WITHOUT ROWID;
 
--- State of notifications that are not here yet (R13); the newest thousand.
+-- State of notifications that are not here yet (R13), or that unconfirmed marks lie over; the newest thousand.
 CREATE TABLE early_state (id TEXT NOT NULL, state TEXT NOT NULL, until REAL, seq INTEGER NOT NULL, PRIMARY KEY (id, state)) WITHOUT ROWID;
 """
 

@@ -190,6 +190,42 @@ def test_an_unconfirmed_mark_wins_over_older_events_of_the_log(inbox: Inbox) -> 
     assert inbox.unread_count() == 0
 
 
+def test_a_later_event_wins_even_when_it_comes_before_the_answer_to_a_mark(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1", "n-2"], "read")
+    (queued,) = inbox.pending()
+    inbox.sending([queued.ref])
+    fill(inbox, state(3, ["n-1"], "unread"), state(4, ["n-1", "n-2"], "read"), state(5, ["n-2"], "unread"))
+    inbox.confirmed(queued.ref, 4)
+    assert titles(inbox, unread=True) == ["Title 2"]
+
+
+def test_a_mark_made_meanwhile_lies_over_the_later_event(inbox: Inbox) -> None:
+    fill(inbox, note(1))
+    inbox.mark(["n-1"], "read")
+    (first,) = inbox.pending()
+    inbox.sending([first.ref])
+    inbox.mark(["n-1"], "archived")
+    fill(inbox, state(2, ["n-1"], "read"), state(3, ["n-1"], "unread"), state(4, ["n-1"], "unarchived"))
+    inbox.confirmed(first.ref, 2)
+    assert titles(inbox, archived=True) == ["Title 1"]
+    row = inbox.row("n-1")
+    assert row is not None
+    assert not row.is_read
+
+
+def test_a_mark_that_the_server_could_not_store_is_taken_back_here(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1", "n-2"], "archived")
+    (queued,) = inbox.pending()
+    inbox.sending([queued.ref])
+    fill(inbox, state(3, ["n-2"], "read"))
+    inbox.refused(queued.ref, [])
+    assert inbox.pending() == []
+    assert titles(inbox) == ["Title 2", "Title 1"]
+    assert titles(inbox, unread=True) == ["Title 1"]
+
+
 def test_a_mark_that_was_not_sent_is_undone_without_a_trace(inbox: Inbox) -> None:
     fill(inbox, note(1), note(2))
     inbox.mark(["n-1"], "read")

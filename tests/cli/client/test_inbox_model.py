@@ -30,8 +30,11 @@ steps = st.one_of(
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(happened=st.lists(steps, max_size=25))
-def test_any_history_gives_the_state_that_the_log_gives(happened: list[tuple[str, str, str | None]]) -> None:
+@given(happened=st.lists(steps, max_size=25), answered_late=st.booleans())
+def test_any_history_gives_the_state_that_the_log_gives(
+    happened: list[tuple[str, str, str | None]], answered_late: bool
+) -> None:
+    answers: list[tuple[str, int]] = []
     model: dict[str, NotificationState] = {}
     log: list[Notification | StateChange] = []
     until = rfc3339(NOW + 60)
@@ -49,9 +52,9 @@ def test_any_history_gives_the_state_that_the_log_gives(happened: list[tuple[str
                 model[id_] = after_mark(model[id_], word, until=until)
             elif (
                 kind == "mark" and id_ in model and word is not None
-            ):  # made here, confirmed at once, then heard of as everybody
+            ):  # made here, confirmed at once or in the end, then heard of as everybody
                 marked = inbox.mark([id_], word, until=NOW + 60 if word == "snoozed" else None, repeats=False)
-                for pending in inbox.pending() if marked.undo else []:
+                for pending in inbox.sending([f"{marked.undo}-0"]) if marked.undo else []:
                     log.append(
                         StateChange(
                             seq=len(log) + 1,
@@ -61,9 +64,14 @@ def test_any_history_gives_the_state_that_the_log_gives(happened: list[tuple[str
                             until=until if word == "snoozed" else None,
                         )
                     )
-                    inbox.confirmed(pending.ref, len(log))
+                    if answered_late:
+                        answers.append((pending.ref, len(log)))
+                    else:
+                        inbox.confirmed(pending.ref, len(log))
                 model[id_] = after_mark(model[id_], word, until=until)
             inbox.apply(log[-3:] if kind == "again" else log[-1:], cursor=Cursor("e", len(log)))
+        for ref, seq in answers:
+            inbox.confirmed(ref, seq)
         found = {row.id: row for row in inbox.view(Filter(archived=None, snoozed=None, collapsed=False))}
         assert {
             id_: (row.is_read, row.archived, row.acknowledged, row.snoozed_until is not None)
