@@ -1,7 +1,7 @@
 """One WebSocket to a gateway: the boundary to `websockets`, whose errors are translated here.
 
-A task reads ahead, at most 512 messages; then the gateway has to wait, and closes a reader that is too slow (4409). The `wake` event is set for
-every message and at the close; others may set it too, to end a wait early.
+A task reads ahead, at most 512 messages; then the gateway has to wait, and closes a reader that is too slow (4409). Whoever sets the `nudge` ends
+a wait for messages early; here it is only ever taken, so that one that is set when the connection has ended was set by somebody else.
 """
 
 import asyncio
@@ -38,13 +38,15 @@ class Closed(Exception):
 class SocketLink:
     """An open connection; made by `open_socket`."""
 
-    def __init__(self, connection: ClientConnection, wake: asyncio.Event) -> None:
+    def __init__(self, connection: ClientConnection, nudge: asyncio.Event) -> None:
         self._connection = connection
-        self._wake = wake
+        self._nudge = nudge
+        self._wake = asyncio.Event()
         self._received: deque[bytes] = deque()
         self._has_space = asyncio.Event()
         self._closed: Closed | None = None
         self._reader = asyncio.create_task(self._read(), name="socket reader")
+        self._nudged = asyncio.create_task(self._pass_nudges_on(), name="socket nudges")
 
     async def send(self, message: bytes) -> None:
         """Send one text message. Raises `Closed`."""
@@ -54,7 +56,7 @@ class SocketLink:
             raise _closed(exc) from exc
 
     async def receive(self, *, within_s: float) -> list[bytes]:
-        """Return what has come, at most 256 messages; an empty list after `within_s` seconds or a wake. Raises `Closed` after the last one."""
+        """Return what has come, at most 256 messages; an empty list after `within_s` seconds or a nudge. Raises `Closed` after the last one."""
         if not self._received and self._closed is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
@@ -70,11 +72,12 @@ class SocketLink:
 
     async def close(self) -> None:
         """Say goodbye and end the reading; at most a second."""
+        self._nudged.cancel()
         self._reader.cancel()
         with suppress(asyncio.CancelledError, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._connection.close()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        await asyncio.gather(self._reader, self._nudged, return_exceptions=True)
 
     async def _read(self) -> None:
         try:
@@ -88,6 +91,12 @@ class SocketLink:
             self._closed = _closed(exc)
             self._wake.set()
 
+    async def _pass_nudges_on(self) -> None:
+        while True:
+            await self._nudge.wait()
+            self._nudge.clear()
+            self._wake.set()
+
 
 class _connect(connect):  # noqa: N801 - as its base
     """Follows no redirect: the token goes to the server that the person has named, and to no other."""
@@ -96,7 +105,7 @@ class _connect(connect):  # noqa: N801 - as its base
         return exc
 
 
-async def open_socket(url: str, wake: asyncio.Event) -> SocketLink:
+async def open_socket(url: str, nudge: asyncio.Event) -> SocketLink:
     """Connect, with the proxies of the environment unless the gateway is on this machine. Raises `ServerUnreachable`."""
     try:
         connection = await _connect(
@@ -111,7 +120,7 @@ async def open_socket(url: str, wake: asyncio.Event) -> SocketLink:
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, EOFError) as exc:
         raise ServerUnreachable(f"{url} does not answer ({_reason(exc)})", "check the address and the network") from exc
-    return SocketLink(connection, wake)
+    return SocketLink(connection, nudge)
 
 
 def _closed(exc: ConnectionClosed) -> Closed:

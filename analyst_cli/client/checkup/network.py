@@ -141,8 +141,8 @@ async def _websocket(target: Target) -> AsyncIterator[Finding]:
     try:
         token = await TokenSource(target.server).token()
         ws_url = await find_ws_url(target)
-        wake = asyncio.Event()
-        link = await open_socket(ws_url, wake)
+        nudge = asyncio.Event()
+        link = await open_socket(ws_url, nudge)
     except AnalystError as problem:
         remedy = (
             problem.way_out

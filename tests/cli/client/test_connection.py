@@ -20,6 +20,7 @@ from analyst_cli.client.events import (
     StateChanged,
     Stopped,
 )
+from analyst_cli.client.socket_link import Closed, open_socket
 from analyst_server.wire.messages import Cursor
 from tests.support.follower import Follower
 from tests.support.old_gateway import old_gateway
@@ -215,6 +216,30 @@ async def test_a_nudge_ends_the_wait(gateway: ScriptedGateway) -> None:
         await client.until(ConnectionLost)
         client.nudge.set()
         await gateway.accept()
+
+
+async def test_what_the_server_says_last_does_not_shorten_the_wait_before_the_next_attempt(
+    gateway: ScriptedGateway,
+) -> None:
+    nudge = asyncio.Event()
+    link = await open_socket(gateway.url, nudge)
+    await link.send(b'{"type":"auth"}')
+    server = await gateway.accept()
+    await server.send(type="ping")
+    await server.close(1012)
+    with pytest.raises(Closed):
+        await link.send(b'{"type":"pong"}')
+    await link.close()
+    assert not nudge.is_set()
+
+
+async def test_a_nudge_ends_the_wait_for_messages(gateway: ScriptedGateway) -> None:
+    nudge = asyncio.Event()
+    link = await open_socket(gateway.url, nudge)
+    nudge.set()
+    assert await link.receive(within_s=3_600) == []
+    assert not nudge.is_set()
+    await link.close()
 
 
 async def test_a_machine_that_has_slept_connects_anew_at_once(gateway: ScriptedGateway) -> None:
