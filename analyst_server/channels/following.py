@@ -48,6 +48,9 @@ class Following:
         self._behind: set[str] = set()  # users of whom the log has told something new
         self._all_seen_at = -LOOK_AT_ALL_S
         self._last_problem = ""
+        self._looking = (
+            asyncio.Lock()
+        )  # of two looks at once, one could take away what the other has just begun, or queue it again
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -71,6 +74,10 @@ class Following:
 
     async def look(self) -> None:
         """Queue what is new. Raises `StoreUnavailable`."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         users = set(await asyncio.to_thread(self._users))
         come, gone = users - self._listening.keys(), self._listening.keys() - users
         for user in come:

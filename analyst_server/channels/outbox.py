@@ -132,9 +132,9 @@ class Outbox:
         return [Head(*row) for row in rows]
 
     def item(self, head: Head) -> Item | None:
-        """Return the delivery as it is now; None when it does not wait any more."""
-        waiting = "FROM deliveries WHERE id = ? AND address = ? AND state = 'queued'"
-        row = self._row(f"SELECT {_ITEM} {waiting}", head.id, head.address)
+        """Return the delivery as it is now; None when it does not wait any more, or has to wait for longer than the head says."""
+        waiting = "FROM deliveries WHERE id = ? AND address = ? AND next_at <= ? AND state = 'queued'"
+        row = self._row(f"SELECT {_ITEM} {waiting}", head.id, head.address, head.next_at)
         return _item(row) if row else None
 
     def progress(self, item: Item, progress: Undelivered) -> None:

@@ -6,12 +6,16 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 
+from analyst_server.channels.following import Following
 from analyst_server.channels.outbox import MAX_BACKLOG, Cursor, Outbox
 from analyst_server.channels.retry import Pace
 from analyst_server.channels.running import OUTBOX_FILE, Channels
+from analyst_server.inbox.log import Event, Seq, User
+from analyst_server.inbox.memory import MemoryInbox
 from tests.server.channels.conftest import PNG, World
 from tests.support.telegram_server import TOKEN, Fault
 
@@ -25,6 +29,15 @@ def refuse(status: int, description: str, *, on: str = "send", **parameters: obj
         return status, {"ok": False, "error_code": status, "description": description, "parameters": parameters}
 
     return fault
+
+
+class OneChat:
+    """As much of a channel as following a log needs."""
+
+    name = "one"
+
+    def addresses(self, _user: str) -> list[str]:
+        return ["7"]
 
 
 def states(channels: Channels) -> dict[str, int]:
@@ -90,6 +103,51 @@ async def test_what_was_stored_while_the_channels_were_down_arrives_after_the_st
         await world.alert("a6")
         await world.telegram.until(lambda: len(world.telegram.messages) >= 7)
     assert world.telegram.texts == [f"<b>a{number}</b>" for number in range(7)]
+
+
+class HeldLog(MemoryInbox):
+    """A log whose first reading takes until the test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(self, user: User, *, after: Seq, limit: int) -> Sequence[Event]:
+        if not self.reading.is_set():
+            self.reading.set()
+            await self.go_on.wait()
+        return await super().read(user, after=after, limit=limit)
+
+
+async def test_two_that_look_at_once_queue_everything_once(world: World) -> None:
+    world.log = log = HeldLog()
+    outbox = Outbox(world.folder / OUTBOX_FILE)
+    following = Following(log, outbox, OneChat(), lambda: {"petr"})
+    await following.look()
+    await world.alert("a1")
+    first = asyncio.create_task(following.look())
+    await log.reading.wait()
+    await world.alert("a2")
+    second = asyncio.create_task(following.look())
+    await asyncio.wait({second}, timeout=0.3)  # it ends, or it waits for the first
+    log.go_on.set()
+    await asyncio.gather(first, second)
+    assert [each["notification_id"] for each in outbox.latest("one", limit=9)] == ["a2", "a1"]
+    outbox.close()
+
+
+def test_a_delivery_that_was_put_off_meanwhile_is_not_tried_before_its_time(world: World) -> None:
+    """T1: the heads were read, then the answer to the try under way came: wait for a minute."""
+    outbox = Outbox(world.folder / OUTBOX_FILE)
+    outbox.queue("one", "7", "petr", {"id": "a1"}, now=100)
+    (head,) = outbox.heads("one")
+    item = outbox.item(head)
+    assert item is not None
+    outbox.again(item, at=160, reason="too many requests")
+    assert outbox.item(head) is None
+    (head,) = outbox.heads("one")
+    assert outbox.item(head) is not None
+    outbox.close()
 
 
 async def test_a_restart_with_a_thousand_queued_goes_on_and_repeats_nothing_confirmed(world: World) -> None:
