@@ -3,6 +3,7 @@
 A command lives in `analyst_cli/commands/<file>.py` as a `typer.Typer` named `app`, or as a plain function. `COMMANDS` is the whole registry.
 """
 
+import errno
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from analyst_cli import output
 from analyst_cli.errors import AnalystError
 from analyst_cli.exit_codes import ExitCode, exit_code_of
 
-__all__ = ["COMMANDS", "app", "run"]
+__all__ = ["COMMANDS", "app", "output_lost", "run"]
 
 
 class Entry(NamedTuple):
@@ -111,6 +112,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    add_completion=False,  # `analyst completion` knows ids, scripts and users
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -138,20 +140,46 @@ def run(argv: Sequence[str]) -> int:
     try:
         code = app(args=list(argv), standalone_mode=False)
         sys.stdout.flush()
-    except AnalystError as error:
-        output.note(f"analyst: {error}")
-        return exit_code_of(error)
     except (typer.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except typer._click.ClickException as error:  # noqa: SLF001 - typer vendors click without a public name for it
-        error.show()
-        return error.exit_code
-    except BrokenPipeError:  # `analyst list | head`: end quietly, as other Unix programs do
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.PIPE_CLOSED
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return output_lost(ended.__context__)  # Typer makes it exit code 1
     except Exception as error:  # noqa: BLE001 - the root of the program: a person gets a sentence, the traceback goes to a file
-        return _unexpected(error)
+        return _ended_by(error, argv)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def output_lost(problem: OSError) -> int:
+    """End when nothing more can be printed: quietly if the reader has gone (`analyst list | head`), else (a full disk) with a sentence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+    if isinstance(problem, BrokenPipeError):
+        return ExitCode.PIPE_CLOSED
+    output.note(f"analyst: cannot write: {problem.strerror}")
+    return ExitCode.FAILED
+
+
+def _ended_by(error: Exception, argv: Sequence[str]) -> int:
+    match error:
+        case AnalystError():
+            output.note(f"analyst: {error}")
+            return exit_code_of(error)
+        case typer._click.ClickException():  # noqa: SLF001 - typer vendors click without a public name for it
+            error.show()
+            return error.exit_code
+        case BrokenPipeError() | OSError(filename=None, errno=errno.ENOSPC | errno.EIO | errno.EBADF):
+            return output_lost(error)
+        case UnicodeEncodeError() if typed := [word for word in argv if not _is_unicode(word)]:
+            output.note(f"analyst: {typed[0]!r} is no valid Unicode; give it as UTF-8")
+            return ExitCode.USAGE
+        case _:
+            return _unexpected(error)
+
+
+def _is_unicode(word: str) -> bool:
+    """Bytes of the command line that are no UTF-8 come as lone surrogates."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in word)
 
 
 def _unexpected(error: Exception) -> int:

@@ -4,9 +4,11 @@ Text of strangers (titles, messages, script names) is made inert here, so no com
 and never alone; `NO_COLOR` (when not empty) and `--color` decide, see https://no-color.org.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 from analyst_server.wire.inert import inert_json, inert_line, inert_text
@@ -58,7 +60,10 @@ def json_line(value: Any) -> None:
     """Write one JSON object on a line of its own to stdout and flush, so that a pipe sees it at once."""
     import msgspec  # noqa: PLC0415 - 23 ms that commands without JSON need not pay
 
-    sys.stdout.write(inert_json(msgspec.json.encode(value).decode()) + "\n")
+    words = inert_json(msgspec.json.encode(value).decode())
+    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
+        words = json.dumps(json.loads(words))  # as `\u` escapes: a value is never changed by the locale
+    sys.stdout.write(words + "\n")
     sys.stdout.flush()
 
 
@@ -77,9 +82,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, row_styles: S
 
 
 def note(words: str) -> None:
-    """Tell the person something, on stderr: it is no data."""
-    sys.stderr.write(inert_text(words).rstrip("\n") + "\n")
-    sys.stderr.flush()
+    """Tell the person something, on stderr: it is no data, so a stderr that nobody reads is no failure."""
+    with suppress(OSError):
+        sys.stderr.write(inert_text(words).rstrip("\n") + "\n")
+        sys.stderr.flush()
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -236,7 +236,7 @@ _analyst() {
     "whoami --server") _analyst_words servers; return ;;
   esac
   case "$at" in
-    "") if [[ $cur == -* ]]; then _analyst_reply '--version -V --color --install-completion --show-completion --help -h'; else _analyst_reply 'badge completion config demo desktop dispatch doctor gateway inbox investigate list login logout mark runner scripts search server service show snooze status telegram token watch whoami'; fi ;;
+    "") if [[ $cur == -* ]]; then _analyst_reply '--version -V --color --help -h'; else _analyst_reply 'badge completion config demo desktop dispatch doctor gateway inbox investigate list login logout mark runner scripts search server service show snooze status telegram token watch whoami'; fi ;;
     "badge") if [[ $cur == -* ]]; then _analyst_reply '--format -f --server --help'; else _analyst_reply ''; fi ;;
     "completion") if [[ $cur == -* ]]; then _analyst_reply '--help'; else _analyst_reply ''; _analyst_reply 'bash zsh fish man'; fi ;;
     "config") if [[ $cur == -* ]]; then _analyst_reply '--help'; else _analyst_reply 'get list path set unset'; fi ;;

@@ -45,8 +45,6 @@ complete -c analyst -n "__analyst_at ''" -a watch -d 'Print notifications as the
 complete -c analyst -n "__analyst_at ''" -a whoami -d 'Tell who is signed in, where the token lies, how long it is valid, an…'
 complete -c analyst -n "__analyst_at ''" -l version -s V -d 'Print the version and exit'
 complete -c analyst -n "__analyst_at ''" -l color -d 'auto, always or never' -x -a 'auto always never'
-complete -c analyst -n "__analyst_at ''" -l install-completion -d 'Install completion for the current shell'
-complete -c analyst -n "__analyst_at ''" -l show-completion -d 'Show completion for the current shell, to copy it or customize the in…'
 complete -c analyst -n "__analyst_at ''" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'badge'" -l format -s f -d 'One of plain, json, tmux, waybar, xbar, polybar' -x -a 'plain json tmux waybar xbar polybar'
 complete -c analyst -n "__analyst_at 'badge'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'

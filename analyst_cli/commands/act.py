@@ -8,7 +8,7 @@ import typer
 from analyst_cli import output
 from analyst_cli.client.target import local_inbox
 from analyst_cli.commands import lines, options
-from analyst_cli.errors import UsageProblem
+from analyst_cli.errors import NotFound, UsageProblem
 
 __all__ = ["mark", "mark_and_send", "snooze"]
 
@@ -75,7 +75,10 @@ def snooze(
       analyst snooze 17 --until "tomorrow 9:00"
     """
     until_s = options.until_of(until)
-    mark_and_send(ids, "snoozed", until=until_s, server=server, form="json" if as_json else "words")
+    try:
+        mark_and_send(ids, "snoozed", until=until_s, server=server, form="json" if as_json else "words")
+    except NotFound as exc:
+        raise NotFound(exc.problem, f"{exc.way_out}; a time is given with --until, as in: --until 2h") from exc
 
 
 def mark_and_send(

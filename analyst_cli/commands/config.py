@@ -58,7 +58,7 @@ def get(key: Key) -> None:
     output.line(_shown(next(one.value for one in config.held_settings() if one.setting == setting)))
 
 
-@app.command("set")
+@app.command("set", context_settings={"ignore_unknown_options": True})  # or -4 would be no value, but an option
 def set_(key: Key, value: Annotated[str, typer.Argument(help="What it shall be.")]) -> None:
     """Change one setting in the file; comments and order stay.
 

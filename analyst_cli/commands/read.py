@@ -10,6 +10,7 @@ from analyst_cli.client import moments
 from analyst_cli.client.rows import Filter
 from analyst_cli.client.target import local_inbox
 from analyst_cli.commands import lines, options
+from analyst_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from analyst_cli.client.inbox import Inbox
@@ -105,6 +106,8 @@ def show(
       analyst show 17 --image
       analyst show 0198c0de --json
     """
+    if as_json and image:
+        raise UsageProblem("--json and --image cannot both be meant", "give one of them")
     with local_inbox(server) as inbox:
         id_ = inbox.resolve(id_)
         if as_json:
@@ -169,7 +172,7 @@ def _print_whole(inbox: "Inbox", id_: str, *, plain: bool, is_drawn: bool) -> No
     if plain:
         output.line(lines.sentence(row, now))
     else:
-        output.line(row.title or "(no title)", "bold")
+        output.line(lines.title_of(row), "bold")
         about = [
             f"{lines.exact(row.at)} ({moments.ago(row.at, now.timestamp())})",
             f"{row.priority} priority",
@@ -178,7 +181,7 @@ def _print_whole(inbox: "Inbox", id_: str, *, plain: bool, is_drawn: bool) -> No
         output.line(" · ".join([*about, *([f"{row.repeats} times"] if row.repeats > 1 else [])]), "dim")
         output.line(f"id {row.id}", "dim")
     output.line()
-    output.text(notification.message or "(no message)")
+    output.text(notification.message if notification.message.strip() else "(no message)")
     run = notification.run
     details = {
         "script": row.script,

@@ -1,6 +1,9 @@
 """`list`, `show`, `search`, `mark`, `snooze`, `badge`, `config` without any network."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -189,6 +192,9 @@ def test_a_snooze_hides_until_later(cli: Run_, filled: None) -> None:
         (["mark", "aa-1", "--read", "--unread"], 2, "cannot both be meant"),
         (["mark", "aa-1", "zz"], 1, "no notification 'zz'"),
         (["snooze", "aa-1", "--until", "yesterday"], 2, "yesterday"),
+        (["snooze", "aa-1", "banana"], 1, "a time is given with --until"),
+        (["show", "aa-1", "--json", "--image"], 2, "cannot both be meant"),
+        (["show", "\udcff"], 2, "no valid Unicode"),
         (["list", "--priority", "urgent"], 2, "'urgent' is no priority"),
         (["list", "--since", "soon"], 2, "--since 'soon'"),
         (["list", "--limit", "0"], 2, "0"),
@@ -197,6 +203,7 @@ def test_a_snooze_hides_until_later(cli: Run_, filled: None) -> None:
         (["watch", "--ws-url", "http://x"], 2, "is no WebSocket address"),
         (["config", "get", "inbox.them"], 2, "did you mean 'inbox.theme'?"),
         (["config", "set", "list.limit", "many"], 2, "'many' cannot be list.limit"),
+        (["config", "set", "list.limit", "-4"], 2, "give 1 to 100000"),
         (["config", "unset", "list.limit"], 2, "is not set"),
         (["completion", "tcsh"], 2, "'tcsh'"),
     ],
@@ -250,3 +257,44 @@ def test_badges_are_what_their_programs_read(cli: Run_, filled: None) -> None:
     assert cli("badge", "-f", "polybar")[1] == "● 1 Revenue drop\n"
     assert cli("badge", "-f", "xbar")[1] == "● 1\n---\nRevenue drop\n"
     assert cli("badge")[1] == "1 Revenue drop\n"
+
+
+def shell(line: str, **environ: str) -> tuple[int, str, str]:
+    """Run a line of bash in which `analyst` is this program."""
+    words = f'analyst() {{ "{sys.executable}" -m analyst_cli "$@"; }}; {line}'
+    done = subprocess.run(
+        ["bash", "-c", words],
+        capture_output=True,
+        encoding="latin-1",
+        timeout=30,
+        check=False,
+        env=os.environ | environ,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "list --json", "badge", "--version", "--help", "__complete ids ''"])
+def test_output_that_cannot_be_written_or_is_closed_is_no_fault_of_the_program(filled: None, command: str) -> None:
+    assert shell(f"analyst {command} > /dev/full") == (1, "", "analyst: cannot write: No space left on device\n")
+    assert shell(f"analyst {command} >&- <&-") == (0, "", "")
+
+
+def test_a_reader_that_has_seen_enough_ends_it_with_the_code_of_a_closed_pipe(filled: None) -> None:
+    for command in ("list", "list --json", "badge"):
+        line = f"set -o pipefail; (sleep 0.05; analyst {command}) | true"
+        assert shell(line, PYTHONUNBUFFERED="1") == (141, "", "")
+
+
+def test_a_terminal_that_does_not_know_a_character_gets_a_question_mark_and_json_stays_whole(filled: None) -> None:
+    code, out, err = shell("analyst show ab-3", PYTHONIOENCODING="latin-1")
+    assert (code, err) == (0, "")
+    assert " · normal priority · firing" in out  # Latin-1 has it
+    assert " ? normal priority ? firing" in shell("analyst show ab-3", PYTHONIOENCODING="ascii")[1]
+    code, out, err = shell("analyst show last --json", PYTHONIOENCODING="ascii")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["title"] == HOSTILE
+
+
+def test_talk_that_nobody_can_hear_does_not_change_the_outcome(filled: None) -> None:
+    assert shell("analyst show zz 2> /dev/full")[0] == 1
+    assert shell("analyst show zz 2>&-")[0] == 1
