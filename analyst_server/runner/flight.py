@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,9 @@ class Flight:
         """Try again to hand over what waits for the gateway; return how many went. Stops at the first sign that it is still away."""
         went = 0
         for alert in self.history.waiting():
-            image = self.settings.waiting_image(alert.stem)
+            image = self.settings.waiting_image(alert.stem, alert.run_id)
             try:
-                sent = _dispatch(self.settings, alert.notification)
+                sent, _ = _dispatch_somehow(self.settings, alert.notification)
             except GatewayAway:
                 return went
             except RequestRefused as exc:
@@ -162,14 +163,15 @@ class Flight:
 
     def _keep(self, record: RunRecord, notification: dict[str, Any], cooldown_s: float) -> None:
         """Keep an alert, and its chart, until the gateway is back."""
-        kept = self.settings.waiting_image(record.stem)
-        kept.unlink(missing_ok=True)
+        kept = self.settings.waiting_image(record.stem, record.id)
         if image := notification.get("image_path"):
             kept.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             with suppress(OSError):
                 shutil.copyfile(image, kept)
             notification = notification | {"image_path": str(kept)}
-        self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification, cooldown_s))
+        replaced = self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification, cooldown_s))
+        if replaced is not None:
+            self.settings.waiting_image(record.stem, replaced).unlink(missing_ok=True)
 
     def _status_changed(self, record: RunRecord) -> bool:
         """Tell whether the alert says firing after resolved or the other way round: no cooldown may hold that back."""
@@ -199,6 +201,10 @@ def _dispatch_somehow(settings: RunnerSettings, notification: dict[str, Any]) ->
     try:
         return _dispatch(settings, notification), ()
     except RequestRefused as exc:
+        if (
+            exc.status == HTTPStatus.CONFLICT
+        ):  # the id is of this run alone: it was stored, with its chart at another path, and the answer got lost
+            return Dispatched(str(notification["id"]), duplicate=True), ()
         plain = {name: value for name, value in notification.items() if name in _PLAIN_MEMBERS}
         if len(plain) == len(notification):
             raise

@@ -147,13 +147,15 @@ class History:
                 db.execute("UPDATE scripts SET held_back = 0 WHERE stem = ?", (stem,))
         return int(row[0]) if row else 0
 
-    def wait(self, alert: WaitingAlert) -> None:
-        """Keep an alert until the gateway is back, in the place of an older one of the same script."""
+    def wait(self, alert: WaitingAlert) -> str | None:
+        """Keep an alert until the gateway is back, in the place of an older one of the same script; return that one's run, if there was one."""
         with self._file.transaction() as db:
+            older = db.execute("SELECT run_id FROM waiting WHERE stem = ?", (alert.stem,)).fetchone()
             db.execute(
                 "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)",
                 (alert.stem, alert.run_id, alert.since, json.dumps(alert.notification), alert.cooldown_s),
             )
+        return str(older[0]) if older else None
 
     def waiting(self) -> list[WaitingAlert]:
         """Return what waits for the gateway, oldest first."""

@@ -60,10 +60,10 @@ class GatewaySocket:
 
     def _post(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-        status, answer = self.answer(body)
-        self.received.append(body)
         if image := body["notification"].get("image_path"):
             self.images.append(Path(image).read_bytes())
+        status, answer = self.answer(body)
+        self.received.append(body)
         content = json.dumps(answer).encode()
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content)))

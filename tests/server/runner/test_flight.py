@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,13 @@ from tests.support.eventually import eventually, is_gone
 ALERT = """
 import json
 print(json.dumps({"notify": True, "title": "Revenue down", "message": "by 12 %", "cooldown": "1h"}))
+"""
+
+CHART = """
+import json, os
+path = os.path.join(os.environ["ANALYST_RUN_DIR"], "a.png")
+open(path, "wb").write(b"PNG")
+print(json.dumps({"notify": True, "title": "x", "image_path": path}))
 """
 
 
@@ -203,12 +211,7 @@ def test_an_image_that_the_gateway_refuses_does_not_mute_the_alert(bench: Bench)
 
 
 def test_an_alert_waits_for_a_gateway_that_is_away_and_the_cooldown_with_it(bench: Bench) -> None:
-    bench.write("chart", """
-        import json, os
-        path = os.path.join(os.environ["ANALYST_RUN_DIR"], "a.png")
-        open(path, "wb").write(b"PNG")
-        print(json.dumps({"notify": True, "title": "x", "image_path": path}))
-        """)  # fmt: skip
+    bench.write("chart", CHART)
     bench.gateway.answer = lambda _: (503, {"error": "disk full"})
     record = bench.run("chart")
     assert record.outcome is Outcome.WAITING
@@ -226,6 +229,46 @@ def test_an_alert_waits_for_a_gateway_that_is_away_and_the_cooldown_with_it(benc
     assert (kept.outcome, kept.reason) == (Outcome.SENT, "sent 10 min late: the gateway was away")
     assert kept.cooldown_until == bench.clock[0] + 3600
     assert bench.flight.flush_waiting() == 0
+
+
+def test_a_chart_that_the_gateway_does_not_like_does_not_mute_an_alert_that_waited(bench: Bench) -> None:
+    bench.write("chart", CHART)
+    bench.gateway.answer = lambda _: (503, {"error": "disk full"})
+    bench.run("chart")
+    bench.gateway.answer = lambda body: (
+        (400, {"error": "broken image"}) if "image_path" in body["notification"] else (200, {"sent": 0})
+    )
+    assert bench.flight.flush_waiting() == 1
+    assert bench.history.runs("chart")[0].outcome is Outcome.SENT
+
+
+def test_an_alert_whose_answer_was_lost_is_not_called_refused(bench: Bench) -> None:
+    bench.write("chart", CHART)
+    bench.gateway.answer = lambda _: (503, {"error": "stored, but the answer was lost"})
+    bench.run("chart")
+    bench.gateway.answer = lambda _: (409, {"error": "the id is taken by another notification"})
+    assert bench.flight.flush_waiting() == 1
+    assert bench.history.runs("chart")[0].outcome is Outcome.DUPLICATE
+    assert bench.settings.cooldown_file("chart").exists()
+
+
+def test_a_newer_alert_that_begins_to_wait_while_an_older_one_goes_keeps_its_chart(bench: Bench) -> None:
+    bench.write("chart", CHART)
+    bench.gateway.answer = lambda _: (503, {"error": "disk full"})
+    bench.run("chart")
+
+    def first_goes_and_a_second_comes(body: dict[str, Any]) -> tuple[int, dict[str, object]]:
+        bench.gateway.answer = lambda _: (503, {"error": "disk full"})
+        bench.run("chart")
+        return 200, {"sent": 0, "id": body["notification"]["id"]}
+
+    bench.gateway.answer = first_goes_and_a_second_comes
+    assert bench.flight.flush_waiting() == 1
+    bench.gateway.images.clear()
+    bench.gateway.answer = lambda _: (200, {"sent": 0})
+    assert bench.flight.flush_waiting() == 1
+    assert bench.gateway.images == [b"PNG"]
+    assert list((bench.settings.state_dir / "waiting").iterdir()) == []
 
 
 def test_no_gateway_at_all_is_one_sentence_and_nothing_is_lost(
