@@ -83,7 +83,7 @@ def evidence_show(
 def evidence_verify(
     workspace: Path = WORKSPACE, execution_id: str = typer.Argument("", metavar="ID", help="All unless given.")
 ) -> int:
-    """Check that no event was changed, removed or added; exit 1 when something does not hold.
+    """Check that no event or file was changed, removed or added; exit 1 when something does not hold.
 
     Example: analyst desktop evidence verify WS
     """

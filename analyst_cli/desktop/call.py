@@ -69,6 +69,8 @@ class Call(Generic[P]):
         self.execution_id: str | None = None
         self.execution: Execution | None = None
         self.facts: dict[str, Any] = {}
+        self.files: list[tuple[str, Any]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
         self.token: Token | None = None
 
     @property
@@ -132,19 +134,17 @@ class Call(Generic[P]):
             self.host.book.release(self.token)
 
     async def write(self, name: str, content: bytes) -> None:
-        """Write a file of the evidence."""
+        """Write a file of the evidence now, because of what comes next."""
         assert self.execution is not None  # noqa: S101 - only methods with evidence write
         await self.in_files(self.execution.write, name, content)
 
-    async def write_json(self, name: str, members: Any) -> None:
-        """Write a JSON file of the evidence."""
-        assert self.execution is not None  # noqa: S101 - see above
-        await self.in_files(self.execution.write_json, name, members)
+    def keep(self, name: str, content: Any) -> None:
+        """Leave a file (bytes, or members for JSON) for the end of the evidence: it is written before the reply goes out, or that tells a failure."""
+        self.files.append((name, content))
 
-    async def event(self, kind: str, **members: Any) -> None:
-        """Append an event between start and end."""
-        assert self.execution is not None  # noqa: S101 - see above
-        await self.in_files(lambda execution: execution.event(kind, **members), self.execution)
+    def event(self, kind: str, **members: Any) -> None:
+        """Leave an event between start and end; it is written after the files."""
+        self.events.append((kind, members))
 
     async def in_files(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run something that touches files in the host's file threads."""

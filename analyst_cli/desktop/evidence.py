@@ -1,14 +1,16 @@
 """What one execution leaves behind: a folder of its own in the workspace, and a line in the index (§5.4 to §5.7).
 
 Every file is created anew (never over another) and appears complete: it is written under a hidden name first. Lines are one write each, so the files
-can be read after a crash at any moment. All functions block; the host calls them in its evidence thread.
+can be read after a crash at any moment. The terminal event names the SHA-256 of every file, and the index the hash of that event, so that a change to
+any of them shows. All functions block; the host calls them in its evidence thread.
 """
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -68,12 +70,14 @@ class Execution:
             os.close(self._fd)
             raise
         self._events = ChainedLines(self._events_fd)
-        self.files: list[str] = []
+        self.files: dict[str, str] = {}  # name -> SHA-256
 
-    def event(self, kind: str, **members: Any) -> None:
-        """Append an event; the line is on its way to the disk when this returns."""
-        base = {"type": kind, "timestamp": iso_time(self._wall()), "executionId": self.id, "method": self.method}
+    def event(self, kind: str, **members: Any) -> str:
+        """Append an event and return its time; the line is on its way to the disk by then."""
+        timestamp = iso_time(self._wall())
+        base = {"type": kind, "timestamp": timestamp, "executionId": self.id, "method": self.method}
         self._events.append({**base, **members})
+        return timestamp
 
     def write(self, name: str, content: bytes) -> None:
         """Create a file with its whole content. Raises OSError, FileExistsError among them."""
@@ -90,26 +94,33 @@ class Execution:
         except BaseException:
             os.unlink(hidden, dir_fd=self._fd)
             raise
-        self.files.append(name)
+        self.files[name] = hashlib.sha256(content).hexdigest()
 
     def write_json(self, name: str, members: Any) -> None:
         """Create a JSON file."""
         self.write(name, msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n")
 
+    def keep(self, files: Iterable[tuple[str, Any]], events: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Write what a method left: files (bytes as they are, anything else as JSON), then events."""
+        for name, content in files:
+            if isinstance(content, bytes):
+                self.write(name, content)
+            else:
+                self.write_json(name, content)
+        for kind, members in events:
+            self.event(kind, **members)
+
     def finish(
         self, *, result: dict[str, Any] | None, error: dict[str, Any] | None, facts: dict[str, Any], peer_digest: str
     ) -> None:
-        """Write `result.json`, the one terminal event and the index line, in this order."""
+        """Write `result.json`, the one terminal event with the digests of all files, and the index line, in this order."""
         duration_ms = round((self._wall() - self.started_at) * 1000)
         outcome = {"result": result} if error is None else {"error": error}
         base = {"executionId": self.id, "requestId": self.request_id, "method": self.method, "ok": error is None}
         self.write_json("result.json", {**base, "durationMs": duration_ms, **outcome, **facts})
-        if error is None:
-            self.event("desktop.stop", result=result, **facts)
-        else:
-            self.event("desktop.error", error=error, **facts)
+        kind = "desktop.stop" if error is None else "desktop.error"
         line = {
-            "ts": iso_time(self._wall()),
+            "ts": self.event(kind, **outcome, **facts, durationMs=duration_ms, files=self.files),
             **base,
             "errorCode": None if error is None else error["code"],
             "evidenceDir": self.relative_dir,

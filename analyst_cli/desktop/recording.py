@@ -57,12 +57,23 @@ async def end_recording(
         if result is None
         else {name: value for name, value in result.items() if name not in {"evidence", "elementRefs", "executionId"}}
     )
-    try:
-        await call.in_files(
-            lambda: execution.finish(
-                result=summary, error=error, facts=call.facts, peer_digest=call.peer.identity_digest
-            )
+
+    def end() -> DesktopProblem | None:
+        lost = None
+        try:
+            execution.keep(call.files, call.events)
+        except OSError as exc:
+            lost = problem or _unwritable(exc)
+        execution.finish(
+            result=None if lost else summary,
+            error=lost.reply() if lost else error,
+            facts=call.facts,
+            peer_digest=call.peer.identity_digest,
         )
+        return lost
+
+    try:
+        problem = await call.in_files(end) or problem
     except OSError as exc:
         lost = _unwritable(exc)
         call.host.audit.write(

@@ -1,5 +1,6 @@
 """Read evidence back: the index, one execution, and whether the chains hold. Blocks; for the command line and the screen."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,10 +61,8 @@ def latest_execution(workspace: Path) -> Path:
 
 
 def verdicts(workspace: Path, execution_id: str | None = None) -> Iterator[Verdict]:
-    """Check the chain of every execution's events, and that its end is the one that the index names."""
-    last_hashes = {
-        entry["executionId"]: entry.get("lastHash") for entry in index_entries(workspace) if "executionId" in entry
-    }
+    """Check every execution: the chain of its events, the digests of its files that the last event names, and its line in the index."""
+    lines = {entry["executionId"]: entry for entry in index_entries(workspace) if "executionId" in entry}
     folders = (
         [execution_folder(workspace, execution_id)]
         if execution_id
@@ -72,9 +71,9 @@ def verdicts(workspace: Path, execution_id: str | None = None) -> Iterator[Verdi
     seen = set()
     for folder in folders:
         seen.add(folder.name)
-        yield _verdict(folder, last_hashes.get(folder.name))
+        yield _verdict(folder, lines.get(folder.name))
     if execution_id is None:
-        for missing in sorted(last_hashes.keys() - seen - _deleted(workspace)):
+        for missing in sorted(lines.keys() - seen - _deleted(workspace)):
             yield Verdict(missing, 0, "the index names it, and its folder is gone")
 
 
@@ -86,19 +85,52 @@ def _deleted(workspace: Path) -> set[str]:
     return {str(entry.get("executionId")) for entry in _entries(path.read_bytes().splitlines())}
 
 
-def _verdict(folder: Path, last_hash: str | None) -> Verdict:
+def _verdict(folder: Path, line: dict[str, Any] | None) -> Verdict:
     try:
-        with (folder / "events.ndjson").open("rb") as file:
-            count, found = verify(file)
+        events = (folder / "events.ndjson").read_bytes().splitlines(keepends=True)
+        count, last_hash = verify(events)
     except OSError:
         return Verdict(folder.name, 0, "events.ndjson cannot be read")
     except ChainFault as exc:
         return Verdict(folder.name, 0, str(exc))
-    if last_hash is None:
+    if line is None:
         return Verdict(folder.name, count, "it did not end: the index has no line for it")
-    if found != last_hash:
+    if last_hash != line.get("lastHash"):
         return Verdict(folder.name, count, "its last event is not the one that the index names")
-    return Verdict(folder.name, count, None)
+    first, last = json.loads(events[0]), json.loads(events[-1])
+    return Verdict(folder.name, count, _fault_of_line(line, folder, first, last) or _fault_of_files(folder, last))
+
+
+def _fault_of_line(line: dict[str, Any], folder: Path, first: dict[str, Any], last: dict[str, Any]) -> str | None:
+    """Compare what the index says with the events, which are chained; the line itself is not."""
+    truth = {
+        "ts": last["timestamp"],
+        "requestId": first.get("requestId"),
+        "method": last["method"],
+        "ok": last["type"] == "desktop.stop",
+        "errorCode": last.get("error", {}).get("code"),
+        "evidenceDir": "/".join(folder.parts[-4:]),
+        "eventsPath": "events.ndjson",
+        "durationMs": last.get("durationMs"),
+        "peerDigest": first.get("peerDigest"),
+    }
+    wrong = [name for name, value in truth.items() if line.get(name) != value]
+    return f"the index says something else than its events: {', '.join(wrong)}" if wrong else None
+
+
+def _fault_of_files(folder: Path, last: dict[str, Any]) -> str | None:
+    digests = last.get("files", {})
+    found = {path.name: path for path in folder.iterdir() if path.name != "events.ndjson"}
+    if added := sorted(found.keys() - digests.keys()):
+        return f"{', '.join(added)} was added"
+    for name, digest in sorted(digests.items()):
+        try:
+            content = found[name].read_bytes()
+        except (KeyError, OSError):
+            return f"{name} is gone"
+        if hashlib.sha256(content).hexdigest() != digest:
+            return f"{name} was changed"
+    return None
 
 
 def _entries(lines: list[bytes]) -> Iterator[dict[str, Any]]:

@@ -95,9 +95,12 @@ def make_folders(fd: int, *names: str) -> Iterator[int]:
     opened: list[int] = []
     try:
         for name in names:
-            with suppress(FileExistsError):  # ours from before; what it is shows when it is opened
-                os.mkdir(name, 0o700, dir_fd=fd)
-            fd = os.open(name, _FOLDER, dir_fd=fd)
+            try:  # first, since it is there nearly always, and a mkdir that finds it locks the folder above all the same
+                fd = os.open(name, _FOLDER, dir_fd=fd)
+            except FileNotFoundError:
+                with suppress(FileExistsError):  # somebody else was faster; what it is shows when it is opened
+                    os.mkdir(name, 0o700, dir_fd=fd)
+                fd = os.open(name, _FOLDER, dir_fd=fd)
             opened.append(fd)
         yield fd
     except OSError as exc:

@@ -281,10 +281,13 @@ async def test_a_chord_is_sent_in_order_and_everything_is_released(world: World)
     assert world.desktop.down == set()
 
 
-async def test_denied_chords_are_not_sent(world: World) -> None:
-    for keys in ("cmd+l", "ctrl+alt+f1", "control+option+backspace"):
-        assert (await world.act("hotkey", keys=keys))["error"]["details"]["reason"] == "denied_chord"
-    assert world.done == []
+async def test_denied_chords_are_not_sent_and_nobody_is_asked_about_them(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, settings={"confirm.allowPhrase": True}) as world:
+        for keys in ("cmd+l", "ctrl+alt+f1", "control+option+backspace"):
+            asked = await world.error("confirm.issue", intent={"method": "desktop.hotkey", "params": {"keys": keys}})
+            sent = await world.error("hotkey", keys=keys, confirm={"phrase": "CONFIRM:r"}, meta={"requestId": "r"})
+            assert [asked["details"]["reason"], sent["details"]["reason"]] == ["denied_chord", "denied_chord"]
+        assert world.done == []
 
 
 @pytest.mark.parametrize("method", ["click", "typeText", "hotkey", "find", "waitUntil", "listModals", "highlight"])

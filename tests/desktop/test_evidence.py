@@ -183,6 +183,52 @@ async def test_a_changed_event_is_noticed(world: World) -> None:
     assert verdict.fault
 
 
+async def test_a_change_to_any_file_of_the_evidence_is_noticed(world: World) -> None:
+    await world.result("observe")
+    [folder] = world.executions()
+    index = world.workspace / "artifacts" / "desktop" / "index.ndjson"
+
+    def fault() -> str | None:
+        return next(verdicts(world.workspace)).fault
+
+    for path in [*sorted(folder.iterdir()), index]:
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b"0", b"1", 1))
+        assert fault(), path.name
+        path.write_bytes(whole)
+        if path != index:
+            path.unlink()
+            assert "events.ndjson cannot be read" in (words := str(fault())) or words == f"{path.name} is gone"
+            path.write_bytes(whole)
+    (folder / "before.png").write_bytes(b"")
+    assert fault() == "before.png was added"
+    (folder / "before.png").unlink()
+    assert fault() is None
+
+
+async def test_a_line_of_the_index_that_tells_something_else_than_its_events_is_noticed(world: World) -> None:
+    await world.call("find", selector={"byPath": [9, 9]})
+    index = world.workspace / "artifacts" / "desktop" / "index.ndjson"
+    line = json.loads(index.read_text())
+    for member, lie in {
+        "ts": "2020-01-01T00:00:00.000Z",
+        "requestId": "other",
+        "method": "desktop.observe",
+        "ok": True,
+        "errorCode": None,
+        "evidenceDir": "artifacts/desktop/elsewhere",
+        "eventsPath": "other.ndjson",
+        "durationMs": 1_000_000,
+        "peerDigest": "0" * 16,
+        "lastHash": NO_HASH,
+    }.items():
+        index.write_text(json.dumps({**line, member: lie}) + "\n")
+        [verdict] = verdicts(world.workspace)
+        assert verdict.fault, member
+    index.write_text("")
+    assert "the index has no line" in str(next(verdicts(world.workspace)).fault)
+
+
 def test_a_chain_tells_what_was_done_to_it(tmp_path: Path) -> None:
     path = tmp_path / "chain"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -257,6 +303,18 @@ async def test_an_execution_that_cannot_be_begun_leaves_no_folder(
         assert await world.code("find") == "DESKTOP_INTERNAL_ERROR"
     assert await world.result("find")
     assert [each.fault for each in verdicts(world.workspace)] == [None]
+
+
+async def test_a_file_that_cannot_be_written_is_an_error_with_an_end(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "delays": {"look": 0.2}}) as world:
+        finding = asyncio.create_task(world.call("find"))
+        await world.until(lambda: any((folder / "env.json").exists() for folder in world.executions()))
+        [folder] = world.executions()
+        (folder / ".ax.json.part").touch()  # a full disk would stop it in the same place
+        error = (await finding)["error"]
+        assert (error["code"], error["details"]["reason"]) == ("DESKTOP_INTERNAL_ERROR", "evidence_unavailable")
+        assert world.events(folder)[-1]["error"]["code"] == "DESKTOP_INTERNAL_ERROR"
+        assert world.index()[0]["ok"] is False
 
 
 async def test_what_retention_deleted_is_no_fault_and_what_somebody_took_away_is(world: World) -> None:

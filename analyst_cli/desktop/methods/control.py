@@ -9,6 +9,7 @@ from msgspec import UNSET
 from analyst_cli.desktop.allowlist import UI_METHODS
 from analyst_cli.desktop.backends.base import BackendError, TreeRequest
 from analyst_cli.desktop.call import Call
+from analyst_cli.desktop.chords import denied_chord, normalized_chord
 from analyst_cli.desktop.confirm import Approval, ApprovalState, Scope, digest_of, token_id
 from analyst_cli.desktop.elements import Snapshot, TreeLimits
 from analyst_cli.desktop.errors import DesktopProblem, invalid
@@ -17,6 +18,7 @@ from analyst_cli.desktop.fields import Target
 from analyst_cli.desktop.params import (
     AbortParams,
     AwaitParams,
+    HotkeyParams,
     Intent,
     IssueParams,
     Params,
@@ -73,7 +75,7 @@ async def confirm_issue(call: Call[IssueParams]) -> dict[str, Any]:
     intents = (
         list(params.intents) if params.intents is not UNSET else [params.intent] if params.intent is not UNSET else []
     )
-    records = [_record(intent) for intent in intents]
+    records = [_record(call, intent) for intent in intents]
     assert call.workspace is not None  # noqa: S101 - the method needs one
     scopes = [
         Scope(i.method, digest_of(normalized(i.method, r), call.workspace.real))
@@ -130,13 +132,18 @@ async def confirm_await(call: Call[AwaitParams]) -> dict[str, Any]:
     return {"approvalId": approval.id, **_tokens(issued, single=single), "expiresAt": _in(call, ttl_s)}
 
 
-def _record(intent: Intent) -> Params:
+def _record(call: Call[IssueParams], intent: Intent) -> Params:
     if intent.method not in UI_METHODS:
         raise invalid(
             f"{intent.method[:60]} needs no confirmation; confirmations exist for {', '.join(sorted(UI_METHODS))}"
         )
     members = {name: value for name, value in intent.params.items() if name not in {"confirm", "meta"}}
-    return params_of(intent.method, members)
+    record = params_of(intent.method, members)
+    if isinstance(record, HotkeyParams) and (
+        problem := denied_chord(normalized_chord(record.keys), call.settings.denied_chords)
+    ):
+        raise problem  # nobody is asked about what would be refused all the same
+    return record
 
 
 def _tokens(issued: list[tuple[Scope, str]], *, single: bool) -> dict[str, Any]:

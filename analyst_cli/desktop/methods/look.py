@@ -47,9 +47,9 @@ async def observe(call: Call[ObserveParams]) -> dict[str, Any]:
             except PermissionMissing:
                 missing.append(Permission.SCREEN_RECORDING.value)
     call.reins.check()
-    written = await _write_observed(call, snapshot if options.include_ax_tree else None, frames)
+    written = _keep_observed(call, snapshot if options.include_ax_tree else None, frames)
     extra = {"permissionsMissing": missing} if missing else {}
-    await call.event("desktop.observe", envPath="env.json", **written, **extra)
+    call.event("desktop.observe", envPath="env.json", **written, **extra)
     app, title = (snapshot.app, snapshot.window_title) if snapshot else (None, None)
     return {
         "executionId": call.execution_id,
@@ -82,7 +82,7 @@ async def find(call: Call[FindParams]) -> dict[str, Any]:
         "traversal": traversal_json(snapshot.traversal),
         **resolution.facts,
     }
-    await call.write_json("ax.json", evidence)
+    call.keep("ax.json", evidence)
     return {
         "executionId": call.execution_id,
         "elementRefs": refs,
@@ -151,14 +151,12 @@ def _unroutable(call: Call[ObserveParams]) -> None:
         )
 
 
-async def _write_observed(
-    call: Call[ObserveParams], snapshot: Snapshot | None, frames: tuple[Frame, ...]
-) -> dict[str, Any]:
-    """Write what was taken; a path is told only for a file that is there (R-OB-2)."""
+def _keep_observed(call: Call[ObserveParams], snapshot: Snapshot | None, frames: tuple[Frame, ...]) -> dict[str, Any]:
+    """Leave what was taken for the evidence; a path is told only for a file that will be there (R-OB-2)."""
     written: dict[str, Any] = {}
     for number, frame in enumerate(frames, start=1):
         name = "observe.png" if number == 1 else f"observe-{number}.png"
-        await call.write(name, frame.png)
+        call.keep(name, frame.png)
         if number == 1:
             written["screenshotPath"] = name
     if len(frames) > 1:
@@ -175,7 +173,7 @@ async def _write_observed(
             "traversal": traversal_json(snapshot.traversal),
             "tree": node_tree(snapshot.root, include_text=call.settings.evidence.include_text),
         }
-        await call.write("ax.json", msgspec.json.encode(tree))
+        call.keep("ax.json", msgspec.json.encode(tree))
         written["axPath"] = "ax.json"
     return written
 

@@ -27,7 +27,7 @@ async def list_modals(call: Call[ListModalsParams]) -> dict[str, Any]:
     snapshot = await call.look(TreeRequest(tree=False, modals=True, limits=limits_of(call)))
     modals = _listed(call, snapshot, call.params.route)
     shown = [modal_json(modal, modal_id) for modal_id, modal in modals]
-    await call.write_json(
+    call.keep(
         "modals.json", {"executionId": call.execution_id, "modals": shown, "detectedAt": iso_time(snapshot.captured_at)}
     )
     return {"executionId": call.execution_id, "modals": shown, "evidence": call.evidence(modalsPath="modals.json")}
@@ -54,7 +54,7 @@ async def dismiss_modal(call: Call[DismissModalParams]) -> dict[str, Any]:
             if not outcome["dismissed"]:
                 outcome["reason"] = "the modal is still there"
     record = {"executionId": call.execution_id, "modals": shown, **outcome}
-    await call.write_json("modals.json", record)
+    call.keep("modals.json", record)
     return {
         "executionId": call.execution_id,
         "strategy": strategy.type,
