@@ -143,7 +143,7 @@ complete -c analyst -n "__analyst_at 'desktop doctor'" -l help -d 'Show this mes
 complete -c analyst -n "__analyst_at 'desktop evidence'" -a list -d 'List executions, newest first'
 complete -c analyst -n "__analyst_at 'desktop evidence'" -a open -d 'Open the latest execution’s folder in the file manager, and print its…'
 complete -c analyst -n "__analyst_at 'desktop evidence'" -a show -d 'Show one execution - its files, events and result'
-complete -c analyst -n "__analyst_at 'desktop evidence'" -a verify -d 'Check that no event was changed, removed or added; exit 1 when someth…'
+complete -c analyst -n "__analyst_at 'desktop evidence'" -a verify -d 'Check that no event or file was changed, removed or added; exit 1 whe…'
 complete -c analyst -n "__analyst_at 'desktop evidence'" -l help -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop evidence list'" -l json -d 'Print JSON lines'
 complete -c analyst -n "__analyst_at 'desktop evidence list'" -l last -d 'How many' -x
