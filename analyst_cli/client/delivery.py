@@ -60,6 +60,7 @@ class Delivery:
         self.told_pos = told_pos
         self._reason: RecoveryReason | None = None
         self._seen_revision: tuple[int, int] | None = None
+        self._more_to_tell = False
         self._sent_refs: set[str] = set()
         self._stored_cursor: Cursor | None = None
 
@@ -76,7 +77,7 @@ class Delivery:
                 told = await self.take(events[: index + 1], now=now, is_part=True)
                 events = events[index + 1 :]
                 break
-        if events or self._inbox.revision() != self._seen_revision:
+        if events or self._more_to_tell or self._inbox.revision() != self._seen_revision:
             stored = await asyncio.to_thread(self._store, events, is_part=is_part)
             told += self._told(events, stored)
             for mark in stored.marks:
@@ -96,6 +97,7 @@ class Delivery:
         marks = self._marks()
         newest_pos = self._inbox.newest_pos()
         arrived = self._inbox.arrived_after(self.told_pos, upto=newest_pos, limit=_TOLD_AT_ONCE)
+        self._more_to_tell = len(arrived) == _TOLD_AT_ONCE
         unread = self._inbox.count_arrived_after(self.told_pos, upto=newest_pos) if arrived else 0
         _, own = self._inbox.revision()
         self._seen_revision = (others, own)

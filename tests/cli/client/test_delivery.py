@@ -93,6 +93,14 @@ async def test_what_another_process_stores_while_this_one_reads_is_told_the_next
     assert titles == ["T2", "T3"]
 
 
+async def test_of_very_many_the_rest_is_told_the_next_time(inbox: Overtaken, other: Inbox) -> None:
+    _, delivery = _live(inbox)
+    await _told(delivery)
+    other.apply([_note(number) for number in range(2, 1_502)], cursor=Cursor("e", 1_501))
+    told = [event for _ in range(3) for event in await _told(delivery)]
+    assert sum(isinstance(event, NotificationArrived) for event in told) == 1_500
+
+
 async def test_what_another_process_changes_while_this_one_reads_is_told_the_next_time(
     inbox: Overtaken, other: Inbox
 ) -> None:
