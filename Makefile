@@ -27,6 +27,7 @@ endef
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) found: install Python 3.11 or later, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) -V) is too old: 3.11 or later is needed; name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@rm -rf $(VENV) # what an interrupted installation has left
 	@if command -v uv >/dev/null; then uv venv -q --python "$$(command -v $(PYTHON))" $(VENV); \
 	else $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) -m venv does not work: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }; \
 	  $(BIN)/python -m pip install -qq --disable-pip-version-check 'pip>=25.1'; fi
