@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -12,8 +11,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import output
-from analyst_cli.commands.runner_options import PYTHON, SCRIPTS, SOCKET, STATE, USER, runner_settings, server_errors
+from analyst_cli.commands.runner_options import (
+    PYTHON,
+    SCRIPTS,
+    SOCKET,
+    STATE,
+    USER,
+    runner_settings,
+    server_errors,
+    stopped_by_signals,
+)
 from analyst_cli.errors import UsageProblem
+from analyst_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from analyst_server.runner.outcomes import RunRecord
@@ -72,13 +81,15 @@ def once(
         ignore_schedule=now,
         ignore_cooldown=no_cooldown,
     )
-    with server_errors():
+    with server_errors(), stopped_by_signals() as stop:
         history = History(settings.history_file)
         try:
             reports = Reports(ran=_nothing if quiet else (_json if json else _line), problem=output.note)
-            records = run_once(Flight(settings, history), reports)
+            records = run_once(Flight(settings, history, stop_fd=stop.readable), reports, stop)
         finally:
             history.close()
+        if stop.event.is_set():
+            raise typer.Exit(ExitCode.INTERRUPTED)
     if not records and not quiet and not json:
         output.note(f"nothing was due in {settings.scripts_dir}; --now runs all scripts, whatever their schedules say")
 
@@ -105,7 +116,7 @@ def serve(
     """
     from analyst_server.runner.flight import Flight  # noqa: PLC0415
     from analyst_server.runner.history import History  # noqa: PLC0415
-    from analyst_server.runner.loop import Reports, Stop  # noqa: PLC0415
+    from analyst_server.runner.loop import Reports  # noqa: PLC0415
     from analyst_server.runner.loop import serve as run_for_good  # noqa: PLC0415
 
     settings = replace(
@@ -113,17 +124,13 @@ def serve(
         parallel=parallel,
         failure_alerts=failure_alerts,
     )
-    with server_errors():
+    with server_errors(), stopped_by_signals() as stop:
         history = History(settings.history_file)
-        stop = Stop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
         try:
             output.note(f"runs the scripts of {settings.scripts_dir} for {settings.user}; Ctrl-C ends")
             flight = Flight(settings, history, stop_fd=stop.readable)
             run_for_good(flight, Reports(ran=_json if json else _line, problem=output.note), stop)
         finally:
-            stop.close()
             history.close()
 
 
@@ -181,7 +188,8 @@ def exec_as(
     from analyst_server.runner.exec_as import account_settings, answer_to  # noqa: PLC0415
 
     try:
-        answer = answer_to(account_settings(os.environ, group=group), command, name)
+        with stopped_by_signals() as stop:
+            answer = answer_to(account_settings(os.environ, group=group), command, name, stop_fd=stop.readable)
     except ServerError as exc:
         answer = {"ok": False, "error": str(exc)}
     output.json_line(answer)

@@ -1,5 +1,6 @@
 """What `analyst runner` and `analyst scripts` share: where scripts, state and gateway are, and how the server's errors reach a person."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,9 +13,10 @@ from analyst_cli import paths
 from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, SettingsProblem
 
 if TYPE_CHECKING:
+    from analyst_server.runner.loop import Stop
     from analyst_server.runner.settings import RunnerSettings
 
-__all__ = ["PYTHON", "SCRIPTS", "SOCKET", "STATE", "USER", "runner_settings", "server_errors"]
+__all__ = ["PYTHON", "SCRIPTS", "SOCKET", "STATE", "USER", "runner_settings", "server_errors", "stopped_by_signals"]
 
 SCRIPTS = typer.Option(
     None, "--scripts", metavar="DIR", help="Folder of the scripts [ANALYST_SCRIPTS_DIR, ~/user/notifications]."
@@ -60,6 +62,24 @@ def runner_settings(
         user=user or found.user,
         python=python or found.python,
     )
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator["Stop"]:
+    """Yield what SIGTERM, SIGINT and SIGHUP set: running scripts are ended with all they have started, instead of left behind."""
+    from analyst_server.runner.loop import Stop  # noqa: PLC0415
+
+    stop = Stop()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
 
 
 @contextmanager

@@ -17,7 +17,16 @@ import typer
 
 from analyst_cli import output
 from analyst_cli.commands import scripts_remote
-from analyst_cli.commands.runner_options import PYTHON, SCRIPTS, SOCKET, STATE, USER, runner_settings, server_errors
+from analyst_cli.commands.runner_options import (
+    PYTHON,
+    SCRIPTS,
+    SOCKET,
+    STATE,
+    USER,
+    runner_settings,
+    server_errors,
+    stopped_by_signals,
+)
 from analyst_cli.errors import LocalProblem, UsageProblem
 
 if TYPE_CHECKING:
@@ -117,9 +126,10 @@ def run(
     from analyst_server.runner.scripts import find_script  # noqa: PLC0415
 
     settings = runner_settings(scripts=scripts, state=state, socket=socket, user=user, python=python)
-    with server_errors(), _history(settings) as history:
+    with server_errors(), _history(settings) as history, stopped_by_signals() as stop:
+        flight = Flight(settings, history, stop_fd=stop.readable)
         try:
-            record = Flight(settings, history).run(find_script(settings.scripts_dir, name), Trigger.PERSON)
+            record = flight.run(find_script(settings.scripts_dir, name), Trigger.PERSON)
         except Busy as exc:
             raise LocalProblem(
                 f"{name} is running already", "wait until it has ended, or see: analyst scripts history"
@@ -149,11 +159,15 @@ def try_out(
     from analyst_server.runner.scripts import find_script, load  # noqa: PLC0415
 
     settings = runner_settings(scripts=scripts, python=python)
-    with server_errors(), tempfile.TemporaryDirectory(prefix="analyst-test-") as folder:
+    with (
+        server_errors(),
+        tempfile.TemporaryDirectory(prefix="analyst-test-") as folder,
+        stopped_by_signals() as stop,
+    ):
         is_path = "/" in name and Path(name).is_file()
         script = load(Path(name).absolute()) if is_path else find_script(settings.scripts_dir, name)
         record = RunRecord(uuid.uuid4().hex, script.stem, str(script.path), Trigger.PERSON, time.time())
-        landed = run_script(settings, script, record, folder=Path(folder))
+        landed = run_script(settings, script, record, folder=Path(folder), stop_fd=stop.readable)
         if json:
             output.json_line({"run": asdict(landed.record), "notification": landed.notification})
         else:

@@ -6,6 +6,7 @@ wrong, because a broken ornament must never mute an alert.
 
 import json
 import re
+from itertools import islice
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -81,42 +82,71 @@ def _decoded(stdout: bytes) -> tuple[str, list[str]]:
 
 
 def _object(text: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the object and the lines before it."""
-    try:
-        return _loads(text, 0), []
-    except BadOutput as whole:
-        starts = [match.start() for match in re.finditer(r"(?m)^[ \t]*\{", text)]
-        first: BadOutput | None = None
-        for start in starts[:MAX_CANDIDATES]:
-            try:
-                return _loads(text[start:], text.count("\n", 0, start)), text[:start].splitlines()
-            except BadOutput as exc:
-                first = first or exc
-        raise (first or whole) from None
+    """Return the object and the lines before it; an object without "notify" that more text follows is a line of somebody's log."""
+    first: BadOutput | None = None
+    for begin in islice(re.finditer(r"(?m)^[ \t\r]*\{", text), MAX_CANDIDATES):
+        try:
+            members, end = _decoded_at(text, begin.end() - 1)
+        except BadOutput as exc:
+            first = first or exc
+            continue
+        rest = text[end:].lstrip()
+        if not rest:
+            return members, text[: begin.start()].splitlines()
+        if "notify" in members:
+            first = first or BadOutput("text follows the JSON object", *_place(text, len(text) - len(rest)))
+            break
+    raise first or _no_object(text)
 
 
-def _loads(text: str, lines_before: int) -> dict[str, Any]:
+def _decoded_at(text: str, start: int) -> tuple[dict[str, Any], int]:
+    """Return the JSON object that begins there, and where it ends."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as exc:
-        hint = "; print json.dumps(...), not the dict itself" if re.match(r"\s*\{\s*'", text) else ""
-        words = (
-            "text follows the JSON object"
-            if exc.msg == "Extra data"
-            else f"not JSON: {exc.msg[:1].lower()}{exc.msg[1:]}"
-        )
-        raise BadOutput(words + hint, exc.lineno + lines_before, exc.colno) from exc
+        hint = "; print json.dumps(...), not the dict itself" if re.match(r"\{\s*'", text[start:]) else ""
+        raise BadOutput(f"not JSON: {exc.msg[:1].lower()}{exc.msg[1:]}{hint}", exc.lineno, exc.colno) from exc
     except RecursionError as exc:
         raise BadOutput("the JSON is nested too deep") from exc
-    except ValueError as exc:  # an integer of thousands of digits, or a constant that JSON has not
+    except _NoSuchConstant as exc:
+        raise BadOutput(str(exc), *_place_of_constant(text, start)) from exc
+    except ValueError as exc:  # an integer of thousands of digits
         raise BadOutput(str(exc)) from exc
-    if not isinstance(value, dict):
-        raise BadOutput(f"one JSON object is wanted, this is {_kind(value)}", lines_before + 1, 1)
-    return value
+    return value, end
+
+
+def _no_object(text: str) -> BadOutput:
+    """Return what is wrong with a text in which no line begins an object, or more follows each."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as exc:
+        return BadOutput(f"not JSON: {exc.msg[:1].lower()}{exc.msg[1:]}", exc.lineno, exc.colno)
+    except (RecursionError, ValueError) as exc:
+        return BadOutput(f"one JSON object is wanted, and this is something else ({type(exc).__name__})")
+    return BadOutput(f"one JSON object is wanted, this is {_kind(value)}", 1, 1)
+
+
+class _NoSuchConstant(ValueError):
+    pass
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON; use null, or json.dumps(..., allow_nan=False) to find where it comes from")
+    raise _NoSuchConstant(
+        f"{name} is not JSON; use null, or json.dumps(..., allow_nan=False) to find where it comes from"
+    )
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _place_of_constant(text: str, start: int) -> tuple[int, int]:
+    """Return line and column of the first NaN or Infinity that is not in a string: json tells neither."""
+    found = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)').finditer(text, start)
+    return next((_place(text, match.start()) for match in found if match[1]), (0, 0))
+
+
+def _place(text: str, at: int) -> tuple[int, int]:
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def _output(members: dict[str, Any], text: str, warnings: list[str]) -> Output:
@@ -233,7 +263,7 @@ def _chart(value: Any, warnings: list[str]) -> Chart | None:
 def _where(text: str, name: str) -> tuple[int, int]:
     """Return line and column of a member's name, good enough to find it."""
     at = text.find(f'"{name}"')
-    return (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) if at >= 0 else (0, 0)
+    return _place(text, at) if at >= 0 else (0, 0)
 
 
 def _kind(value: Any) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from analyst_server.errors import RequestRefused, ServerError
+from analyst_server.runner.plainer import plainer
 
-__all__ = ["Dispatched", "GatewayAway", "dispatch", "post"]
+__all__ = ["Dispatched", "GatewayAway", "GatewayRefused", "dispatch", "dispatch_somehow", "post"]
 
 TIMEOUT_S = 15.0  # the gateway answers after its commit; a stalled disk takes seconds
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -17,6 +18,18 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 class GatewayAway(ServerError):
     """The gateway cannot be reached, or cannot store now; trying again later is right."""
+
+    status = 503
+    words = ""  # the gateway's own; empty: it could not be asked
+
+
+class GatewayRefused(RequestRefused):
+    """The gateway says no for good; `words` are its own."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"the gateway refused it: {words}")
+        self.status = status
+        self.words = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +52,23 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def dispatch(path: Path, *, user: str, notification: dict[str, Any]) -> Dispatched:
-    """Dispatch one notification. Raises `GatewayAway` (also on 5xx), and `RequestRefused` when the gateway says no for good."""
+    """Dispatch one notification. Raises `GatewayAway` (also on 5xx), and `GatewayRefused` when the gateway says no for good."""
     status, answer = post(path, json.dumps({"user": user, "notification": notification}).encode())
     return _dispatched(status, answer, notification)
+
+
+def dispatch_somehow(path: Path, *, user: str, notification: dict[str, Any]) -> tuple[Dispatched, tuple[str, ...]]:
+    """Dispatch, leaving out what the gateway refuses as long as that helps; return also warnings that say what. Raises as `dispatch` does."""
+    warnings: list[str] = []
+    while True:
+        try:
+            return dispatch(path, user=user, notification=notification), tuple(warnings)
+        except (GatewayAway, GatewayRefused) as exc:
+            less = plainer(notification, status=exc.status, words=exc.words)
+            if less is None:
+                raise
+            notification = less[0]
+            warnings.append(less[1])
 
 
 def post(path: Path, body: bytes) -> tuple[int, bytes]:
@@ -73,7 +100,7 @@ def _dispatched(status: int, answer: bytes, notification: dict[str, Any]) -> Dis
         )
     words = str(members.get("error") or f"HTTP {status}")
     if status >= 500:
-        raise GatewayAway(f"the gateway cannot take it now: {words}")
-    refused = RequestRefused(f"the gateway refused it: {words}")
-    refused.status = status
-    raise refused
+        away = GatewayAway(f"the gateway cannot take it now: {words}")
+        away.words = words
+        raise away
+    raise GatewayRefused(status, words)

@@ -14,9 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from analyst_server.errors import RequestRefused
 from analyst_server.runner import cooldown, notices
-from analyst_server.runner.dispatching import Dispatched, GatewayAway, dispatch
+from analyst_server.runner.dispatching import Dispatched, GatewayAway, GatewayRefused, dispatch_somehow
 from analyst_server.runner.history import History, WaitingAlert
 from analyst_server.runner.landing import Landed, run_script
 from analyst_server.runner.local_time import both_times
@@ -29,7 +28,6 @@ from analyst_server.runner.settings import RunnerSettings
 __all__ = ["Busy", "Flight", "HandedOver"]
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024  # section 2.5 of the protocol
-_PLAIN_MEMBERS = {"id", "title", "message", "script", "timestamp", "priority", "status"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +92,22 @@ class Flight:
         """Try again to hand over what waits for the gateway; return how many went. Stops at the first sign that it is still away."""
         went = 0
         for alert in self.history.waiting():
-            image = self.settings.waiting_image(alert.stem, alert.run_id)
             try:
-                sent, _ = _dispatch_somehow(self.settings, alert.notification)
+                sent, _ = self._dispatched(alert.stem, alert.notification)
             except GatewayAway:
                 return went
-            except RequestRefused as exc:
+            except GatewayRefused as exc:
                 self.history.waited(alert, outcome=Outcome.REFUSED, reason=str(exc))
-                image.unlink(missing_ok=True)
+                _forget_image(alert)
                 continue
             minutes = round((self.now() - alert.since) / 60)
             reason = f"sent {minutes} min late: the gateway was away"
-            until = self.now() + alert.cooldown_s
+            until = self.now() + alert.cooldown_s if alert.cooldown_s else None
             self.history.waited(alert, outcome=_outcome(sent), reason=reason, cooldown_until=until)
-            self._start_cooldown(alert.stem)
-            image.unlink(missing_ok=True)
+            self.history.take_held_back(alert.stem, reset=True)
+            if until is not None:
+                self._start_cooldown(alert.stem)
+            _forget_image(alert)
             went += 1
         return went
 
@@ -145,33 +144,42 @@ class Flight:
         return self._sent(record, notification, seconds)
 
     def _sent(self, record: RunRecord, notification: dict[str, Any], cooldown_s: float) -> RunRecord:
-        held_back = self.history.take_held_back(record.stem, reset=False)
-        if held_back:
-            notification = notification | {"data": {**(notification.get("data") or {}), "held_back": held_back}}
+        begins_cooldown = record.trigger is not Trigger.PERSON  # what a person asked for mutes nothing
         try:
-            sent, warnings = _dispatch_somehow(self.settings, notification)
+            sent, warnings = self._dispatched(record.stem, notification)
         except GatewayAway as exc:
-            self._keep(record, notification, cooldown_s)
+            self._keep(record, notification, cooldown_s if begins_cooldown else 0.0)
             return replace(record, outcome=Outcome.WAITING, reason=f"{exc.problem}; it is kept and tried again")
-        except RequestRefused as exc:
+        except GatewayRefused as exc:
             return replace(record, outcome=Outcome.REFUSED, reason=str(exc))
-        if record.trigger is not Trigger.PERSON:  # what a person asked for mutes nothing
+        if begins_cooldown:
             self._start_cooldown(record.stem)
             record = replace(record, cooldown_until=self.now() + cooldown_s)
         self.history.take_held_back(record.stem, reset=True)
         return replace(record, outcome=_outcome(sent), notification_id=sent.id, warnings=record.warnings + warnings)
 
+    def _dispatched(self, stem: str, notification: dict[str, Any]) -> tuple[Dispatched, tuple[str, ...]]:
+        """Dispatch, and return what was left out. A conflict means that the gateway has it: its answer was lost, and no other run has this id."""
+        if held_back := self.history.take_held_back(stem, reset=False):
+            notification = notification | {"data": {**(notification.get("data") or {}), "held_back": held_back}}
+        try:
+            return dispatch_somehow(self.settings.socket, user=self.settings.user, notification=notification)
+        except GatewayRefused as exc:
+            if exc.status != HTTPStatus.CONFLICT:
+                raise
+            return Dispatched(id=str(notification["id"]), duplicate=True), ()
+
     def _keep(self, record: RunRecord, notification: dict[str, Any], cooldown_s: float) -> None:
         """Keep an alert, and its chart, until the gateway is back."""
-        kept = self.settings.waiting_image(record.stem, record.id)
         if image := notification.get("image_path"):
+            kept = self.settings.waiting_image(record.id)
             kept.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             with suppress(OSError):
                 shutil.copyfile(image, kept)
             notification = notification | {"image_path": str(kept)}
-        replaced = self.history.wait(WaitingAlert(record.stem, record.id, record.started_at, notification, cooldown_s))
-        if replaced is not None:
-            self.settings.waiting_image(record.stem, replaced).unlink(missing_ok=True)
+        alert = WaitingAlert(record.stem, record.id, record.started_at, notification, cooldown_s)
+        if (replaced := self.history.wait(alert)) is not None:
+            _forget_image(replaced)
 
     def _status_changed(self, record: RunRecord) -> bool:
         """Tell whether the alert says firing after resolved or the other way round: no cooldown may hold that back."""
@@ -192,23 +200,10 @@ class Flight:
         fresh.replace(path)
 
 
-def _dispatch(settings: RunnerSettings, notification: dict[str, Any]) -> Dispatched:
-    return dispatch(settings.socket, user=settings.user, notification=notification)
-
-
-def _dispatch_somehow(settings: RunnerSettings, notification: dict[str, Any]) -> tuple[Dispatched, tuple[str, ...]]:
-    """Dispatch, and once more without the ornaments when the gateway does not like it: they must not mute the alert."""
-    try:
-        return _dispatch(settings, notification), ()
-    except RequestRefused as exc:
-        if (
-            exc.status == HTTPStatus.CONFLICT
-        ):  # the id is of this run alone: it was stored, with its chart at another path, and the answer got lost
-            return Dispatched(str(notification["id"]), duplicate=True), ()
-        plain = {name: value for name, value in notification.items() if name in _PLAIN_MEMBERS}
-        if len(plain) == len(notification):
-            raise
-        return _dispatch(settings, plain), (f"sent without its ornaments: {exc}",)
+def _forget_image(alert: WaitingAlert) -> None:
+    """Remove the chart that was kept with an alert."""
+    if image := alert.notification.get("image_path"):
+        Path(image).unlink(missing_ok=True)
 
 
 def _picture(path: str | None) -> bytes | None:

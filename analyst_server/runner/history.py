@@ -40,6 +40,7 @@ _FORGET = """
     DELETE FROM runs WHERE stem = ? AND started_at <
         (SELECT started_at FROM runs WHERE stem = ? ORDER BY started_at DESC LIMIT 1 OFFSET ?)
 """
+_WAITING = "stem, run_id, since, notification, cooldown_s"
 _COLUMNS = tuple(RunRecord.__dataclass_fields__)
 
 
@@ -51,7 +52,7 @@ class WaitingAlert:
     run_id: str
     since: float
     notification: dict[str, Any]
-    cooldown_s: float  # begins when the gateway has it
+    cooldown_s: float  # begins when the gateway has it; 0: none begins
 
 
 class History:
@@ -147,26 +148,27 @@ class History:
                 db.execute("UPDATE scripts SET held_back = 0 WHERE stem = ?", (stem,))
         return int(row[0]) if row else 0
 
-    def wait(self, alert: WaitingAlert) -> str | None:
-        """Keep an alert until the gateway is back, in the place of an older one of the same script; return that one's run, if there was one."""
+    def wait(self, alert: WaitingAlert) -> WaitingAlert | None:
+        """Keep an alert until the gateway is back, in the place of an older one of the same script, which counts as held back; return that."""
         with self._file.transaction() as db:
-            older = db.execute("SELECT run_id FROM waiting WHERE stem = ?", (alert.stem,)).fetchone()
+            older = db.execute(f"SELECT {_WAITING} FROM waiting WHERE stem = ?", (alert.stem,)).fetchone()  # noqa: S608 - columns of our own
             db.execute(
                 "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)",
                 (alert.stem, alert.run_id, alert.since, json.dumps(alert.notification), alert.cooldown_s),
             )
-        return str(older[0]) if older else None
+            if older is None:
+                return None
+            db.execute("UPDATE runs SET outcome = ?, reason = 'a later alert took its place while the gateway was away' WHERE id = ?",
+                       (Outcome.REPLACED, older[1]))  # fmt: skip
+            db.execute("INSERT OR IGNORE INTO scripts (stem) VALUES (?)", (alert.stem,))
+            db.execute("UPDATE scripts SET held_back = held_back + 1 WHERE stem = ?", (alert.stem,))
+        return _waiting_alert(older)
 
     def waiting(self) -> list[WaitingAlert]:
         """Return what waits for the gateway, oldest first."""
         with self._file.transaction() as db:
-            rows = db.execute(
-                "SELECT stem, run_id, since, notification, cooldown_s FROM waiting ORDER BY since"
-            ).fetchall()
-        return [
-            WaitingAlert(stem, run_id, since, json.loads(notification), cooldown_s)
-            for stem, run_id, since, notification, cooldown_s in rows
-        ]
+            rows = db.execute(f"SELECT {_WAITING} FROM waiting ORDER BY since").fetchall()  # noqa: S608 - columns of our own
+        return [_waiting_alert(row) for row in rows]
 
     def waited(
         self, alert: WaitingAlert, *, outcome: Outcome, reason: str, cooldown_until: float | None = None
@@ -187,6 +189,11 @@ class History:
         with self._file.transaction() as db:
             (at,) = db.execute("SELECT max(at) FROM beats").fetchone()
         return None if at is None else float(at)
+
+
+def _waiting_alert(row: tuple[Any, ...]) -> WaitingAlert:
+    stem, run_id, since, notification, cooldown_s = row
+    return WaitingAlert(stem, run_id, since, json.loads(notification), cooldown_s)
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from analyst_server.errors import StoreUnavailable
 from analyst_server.runner.exec_as import DEFAULT_GROUP, answer_to
 from analyst_server.runner.loop import Stop
+from analyst_server.runner.plainer import plainer
 from analyst_server.runner.scripts import ScriptNotFound, ScriptProblem
 from analyst_server.runner.settings import RunnerSettings
 
@@ -155,8 +156,8 @@ class ScriptsOfUsers:
                 await asyncio.to_thread(path.write_bytes, base64.b64decode(image))
                 notification["image_path"] = str(path)
             answer = await self.dispatch(_request(user, notification))
-            if answer.status == 400 and image is not None:  # a broken chart must not mute the alert
-                del notification["image_path"]
+            while less := plainer(notification, status=answer.status, words=_error_of(answer)):
+                notification = less[0]
                 answer = await self.dispatch(_request(user, notification))
         if answer.status != 200:
             words = _error_of(answer)

@@ -108,10 +108,17 @@ def _how_it_ended(script: Script, finished: Finished) -> tuple[Outcome | None, s
         case "too much output":
             return Outcome.BAD_OUTPUT, "it printed more than 1 MiB on stdout and was ended; print one JSON object"
         case "exited" if finished.exit_code < 0:
-            return Outcome.FAILED, f"it was ended by signal {signal.Signals(-finished.exit_code).name}"
+            return Outcome.FAILED, f"it was ended by signal {_signal_name(-finished.exit_code)}"
         case "exited" if finished.exit_code > 0:
             return Outcome.FAILED, f"it ended with exit code {finished.exit_code}"
     return None, ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of the real-time signals only the first and the last have names
+        return str(number)
 
 
 def _with_image_checked(output: Output, script: Script) -> tuple[Output, tuple[str, ...]]:

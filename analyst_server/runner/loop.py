@@ -84,8 +84,8 @@ class Timetable:
         return [script for script in find_scripts(self.flight.settings.scripts_dir) if script.declaration.enabled]
 
 
-def run_once(flight: Flight, reports: Reports) -> list[RunRecord]:
-    """Run what is due now and return what became of it, when all of it has ended."""
+def run_once(flight: Flight, reports: Reports, stop: Stop | None = None) -> list[RunRecord]:
+    """Run what is due now and return what became of it, when all of it has ended; `stop` keeps what has not begun from beginning."""
     now = flight.now()
     flight.history.beat("once", now=now)
     flight.flush_waiting()
@@ -93,7 +93,7 @@ def run_once(flight: Flight, reports: Reports) -> list[RunRecord]:
     tell_of_late(flight.settings, flight.history, work, now=now)
     with ThreadPoolExecutor(flight.settings.parallel, thread_name_prefix="script") as pool:
         futures = [
-            pool.submit(_run_one, flight, script, Trigger.ONCE, due, planned_at=now, reports=reports)
+            pool.submit(_run_one, flight, script, Trigger.ONCE, due, planned_at=now, reports=reports, stop=stop)
             for script, due in work
         ]
         records = [future.result() for future in as_completed(futures)]
@@ -138,9 +138,18 @@ class _Service:
 
 
 def _run_one(
-    flight: Flight, script: Script, trigger: Trigger, due: Due | None, *, planned_at: float, reports: Reports
+    flight: Flight,
+    script: Script,
+    trigger: Trigger,
+    due: Due | None,
+    *,
+    planned_at: float,
+    reports: Reports,
+    stop: Stop | None = None,
 ) -> RunRecord | None:
     """Run one script for the loop. Nothing may escape: the other scripts go on."""
+    if stop is not None and stop.event.is_set():
+        return None
     try:
         record = flight.run(script, trigger, due)
         if record.outcome is not Outcome.INTERRUPTED:

@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     QUIET = "quiet"  # the script said notify: false
     COOLDOWN = "cooldown"  # it wanted to notify, and its cooldown has not ended
     WAITING = "waiting"  # the gateway could not be reached; tried again at every tick
+    REPLACED = "replaced"  # it waited, and a later alert of the script took its place
     REFUSED = "refused"  # the gateway said no, for good
     HANDED_OVER = "handed over"  # given to whoever asked for the run (portal, bot)
     FAILED = "failed"  # exit code other than 0, or it could not be started

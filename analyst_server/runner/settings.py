@@ -61,9 +61,9 @@ class RunnerSettings:
         """Return the file whose lock is held while a script runs."""
         return self.state_dir / "locks" / f"{stem}.lock"
 
-    def waiting_image(self, stem: str, run_id: str) -> Path:
+    def waiting_image(self, run_id: str) -> Path:
         """Return where the chart of a run's alert waits while the gateway is away."""
-        return self.state_dir / "waiting" / f"{stem}.{run_id}.image"
+        return self.state_dir / "waiting" / f"{run_id}.image"
 
     def interpreter(self) -> Path:
         """Return the Python that runs the scripts."""

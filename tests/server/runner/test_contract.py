@@ -43,7 +43,12 @@ def test_the_extension_is_read() -> None:
         (b"[]", "one JSON object is wanted, this is an array"),
         (b'{"notify": true,\n  "title": }', "expecting value (line 2, column 12)"),
         (b"{'notify': True}", "print json.dumps(...), not the dict itself"),
-        (b'{"notify": NaN}', "NaN is not JSON"),
+        (b'{"notify": true,\n "title": "NaN", "data": {"v": NaN}}', "where it comes from (line 2, column 32)"),
+        (b'{"notify": false, "data": -Infinity}', "-Infinity is not JSON"),
+        (b'{"notify": false}\n{"notify": true}', "text follows the JSON object (line 2, column 1)"),
+        (b'{"notify": false,\n "title": ""}\n\n {"notify": true}', "text follows the JSON object (line 4, column 2)"),
+        (b'{"notify": tru,\n"data": [\n{"notify": true}\n]}', "expecting value (line 1, column 12)"),
+        (b'{"level": 1}\ndone', "extra data (line 2, column 1)"),
         (b'{"notify": true} {"notify": false}', "text follows the JSON object (line 1, column 18)"),
         (b'{"a":' * 100_000, "nested too deep"),
         (b'{"notify": ' + b"9" * 5000 + b"}", "integer string conversion"),
@@ -59,6 +64,11 @@ def test_warnings_before_the_object_are_passed_over_and_said() -> None:
     output = read_output(b'DeprecationWarning: {old}\n{broken\n{"notify": true, "title": "x"}\n')
     assert output.title == "x"
     assert "2 line(s) before the JSON object" in output.warnings[0]
+
+
+def test_a_line_of_a_log_that_is_json_too_is_passed_over() -> None:
+    output = read_output(b'{"level": "warn"}\n{"notify": true, "title": "x"}')
+    assert (output.title, len(output.warnings)) == ("x", 1)
 
 
 def test_the_line_of_a_mistake_counts_the_noise_before_it() -> None:

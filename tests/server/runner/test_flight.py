@@ -7,11 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
-from typing import Any
 
 import pytest
 
-from analyst_server.runner.exec_as import answer_to
 from analyst_server.runner.flight import Busy
 from analyst_server.runner.history import History
 from analyst_server.runner.landing import run_script
@@ -24,13 +22,6 @@ from tests.support.eventually import eventually, is_gone
 ALERT = """
 import json
 print(json.dumps({"notify": True, "title": "Revenue down", "message": "by 12 %", "cooldown": "1h"}))
-"""
-
-CHART = """
-import json, os
-path = os.path.join(os.environ["ANALYST_RUN_DIR"], "a.png")
-open(path, "wb").write(b"PNG")
-print(json.dumps({"notify": True, "title": "x", "image_path": path}))
 """
 
 
@@ -126,6 +117,7 @@ def test_a_person_is_not_held_back_and_mutes_nothing(bench: Bench) -> None:
     [
         ("raise SystemExit(3)", Outcome.FAILED, "exit code 3"),
         ("import os; os.kill(os.getpid(), 11)", Outcome.FAILED, "signal SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 40)", Outcome.FAILED, "signal 40"),
         ("print('hello')", Outcome.BAD_OUTPUT, "not JSON: expecting value (line 1, column 1)"),
         ("pass", Outcome.BAD_OUTPUT, "printed nothing"),
         ("print('x' * 2_000_000)", Outcome.BAD_OUTPUT, "more than 1 MiB"),
@@ -192,111 +184,6 @@ def test_an_image_that_is_not_there_does_not_mute_the_alert(bench: Bench) -> Non
     record = bench.run("lost")
     assert record.outcome is Outcome.SENT
     assert "image_path '/nowhere/a.png' was left out" in record.warnings[0]
-
-
-def test_an_image_that_the_gateway_refuses_does_not_mute_the_alert(bench: Bench) -> None:
-    accept = bench.gateway.answer
-    bench.gateway.answer = lambda body: (
-        (400, {"error": "broken image"}) if "image_path" in body["notification"] else accept(body)
-    )
-    bench.write("broken_chart", """
-        import json, os
-        path = os.path.join(os.environ["ANALYST_RUN_DIR"], "a.png")
-        open(path, "wb").write(b"no png")
-        print(json.dumps({"notify": True, "title": "x", "image_path": path}))
-        """)  # fmt: skip
-    record = bench.run("broken_chart")
-    assert record.outcome is Outcome.SENT
-    assert record.warnings == ("sent without its ornaments: the gateway refused it: broken image",)
-
-
-def test_an_alert_waits_for_a_gateway_that_is_away_and_the_cooldown_with_it(bench: Bench) -> None:
-    bench.write("chart", CHART)
-    bench.gateway.answer = lambda _: (503, {"error": "disk full"})
-    record = bench.run("chart")
-    assert record.outcome is Outcome.WAITING
-    assert "disk full" in record.reason
-    assert not bench.settings.cooldown_file("chart").exists()
-    bench.gateway.received.clear()
-    bench.gateway.images.clear()
-
-    bench.pass_time(600)
-    bench.gateway.answer = lambda body: (200, {"sent": 0, "id": body["notification"]["id"]})
-    assert bench.flight.flush_waiting() == 1
-    assert bench.gateway.images == [b"PNG"]
-    assert bench.settings.cooldown_file("chart").exists()
-    (kept,) = bench.history.runs("chart")
-    assert (kept.outcome, kept.reason) == (Outcome.SENT, "sent 10 min late: the gateway was away")
-    assert kept.cooldown_until == bench.clock[0] + 3600
-    assert bench.flight.flush_waiting() == 0
-
-
-def test_a_chart_that_the_gateway_does_not_like_does_not_mute_an_alert_that_waited(bench: Bench) -> None:
-    bench.write("chart", CHART)
-    bench.gateway.answer = lambda _: (503, {"error": "disk full"})
-    bench.run("chart")
-    bench.gateway.answer = lambda body: (
-        (400, {"error": "broken image"}) if "image_path" in body["notification"] else (200, {"sent": 0})
-    )
-    assert bench.flight.flush_waiting() == 1
-    assert bench.history.runs("chart")[0].outcome is Outcome.SENT
-
-
-def test_an_alert_whose_answer_was_lost_is_not_called_refused(bench: Bench) -> None:
-    bench.write("chart", CHART)
-    bench.gateway.answer = lambda _: (503, {"error": "stored, but the answer was lost"})
-    bench.run("chart")
-    bench.gateway.answer = lambda _: (409, {"error": "the id is taken by another notification"})
-    assert bench.flight.flush_waiting() == 1
-    assert bench.history.runs("chart")[0].outcome is Outcome.DUPLICATE
-    assert bench.settings.cooldown_file("chart").exists()
-
-
-def test_a_newer_alert_that_begins_to_wait_while_an_older_one_goes_keeps_its_chart(bench: Bench) -> None:
-    bench.write("chart", CHART)
-    bench.gateway.answer = lambda _: (503, {"error": "disk full"})
-    bench.run("chart")
-
-    def first_goes_and_a_second_comes(body: dict[str, Any]) -> tuple[int, dict[str, object]]:
-        bench.gateway.answer = lambda _: (503, {"error": "disk full"})
-        bench.run("chart")
-        return 200, {"sent": 0, "id": body["notification"]["id"]}
-
-    bench.gateway.answer = first_goes_and_a_second_comes
-    assert bench.flight.flush_waiting() == 1
-    bench.gateway.images.clear()
-    bench.gateway.answer = lambda _: (200, {"sent": 0})
-    assert bench.flight.flush_waiting() == 1
-    assert bench.gateway.images == [b"PNG"]
-    assert list((bench.settings.state_dir / "waiting").iterdir()) == []
-
-
-def test_no_gateway_at_all_is_one_sentence_and_nothing_is_lost(
-    bench: Bench, with_settings: Callable[..., Bench]
-) -> None:
-    with_settings(socket=Path("/nowhere/ws.sock"))
-    bench.write("revenue", ALERT)
-    record = bench.run("revenue")
-    assert record.outcome is Outcome.WAITING
-    assert record.reason.startswith("no gateway answers at /nowhere/ws.sock (No such file or directory); it is kept")
-    assert len(bench.history.waiting()) == 1
-
-
-def test_sync_status_hands_over_what_waited_and_tells_the_state_of_the_scripts(
-    bench: Bench, with_settings: Callable[..., Bench]
-) -> None:
-    reachable = bench.settings
-    with_settings(socket=Path("/nowhere/ws.sock"))
-    bench.write("revenue", ALERT)
-    bench.run("revenue")
-    away = answer_to(bench.settings, "sync-status", "")
-    assert (away["ok"], away["user"], away["sent"], away["waiting"]) == (True, "petr", 0, 1)
-    back = answer_to(reachable, "sync-status", "")
-    assert (back["sent"], back["waiting"]) == (1, 0)
-    assert [script["name"] for script in back["scripts"]] == ["revenue.py"]
-    assert [notice["title"] for notice in bench.gateway.notifications] == ["Revenue down"]
-    assert answer_to(reachable, "sync-status", "")["sent"] == 0
-    assert "known are list, run NAME, sync-status" in answer_to(reachable, "rm", "")["error"]
 
 
 def test_the_first_failure_and_the_recovery_are_told_and_nothing_between(bench: Bench) -> None:

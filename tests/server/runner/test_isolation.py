@@ -14,7 +14,7 @@ from analyst_server.runner.isolation import ScriptsOfUsers
 from analyst_server.runner.scripts import ScriptNotFound, ScriptProblem
 from analyst_server.runner.settings import RunnerSettings
 from tests.support.accounts import Accounts, accounts
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, is_gone
 
 SCRIPT = """
 import json, os, pwd
@@ -37,7 +37,7 @@ class Dispatches:
 
     @property
     def body(self) -> bytes:
-        return b'{"error": "broken picture"}'
+        return b'{"error": "broken image"}'
 
     async def __call__(self, body: bytes) -> "Dispatches":
         members = json.loads(body)
@@ -87,6 +87,22 @@ async def test_a_script_runs_as_its_user_with_a_clean_environment_and_its_alert_
         ("broken.py", "broken", False),
         ("who.py", "who", True),
     ]
+
+
+@real_accounts
+async def test_nothing_of_a_script_is_left_when_nobody_waits_for_it_any_more(people: Accounts) -> None:
+    allow_group(people)
+    home = people.home(people.member)
+    (home / "user" / "notifications" / "hangs.py").write_text(
+        "import os, time; open('pid.new', 'w').write(str(os.getpid())); os.rename('pid.new', 'pid'); time.sleep(600)"
+    )
+    running = asyncio.ensure_future(of_all(people, Dispatches()).run(people.member, "hangs"))
+    assert await asyncio.to_thread(eventually, (home / "pid").exists)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await asyncio.to_thread(eventually, lambda: is_gone(int((home / "pid").read_text())))
+    (home / "user" / "notifications" / "hangs.py").unlink()
 
 
 @real_accounts
@@ -173,6 +189,7 @@ async def test_the_own_account_needs_no_sudo_and_a_broken_chart_mutes_nothing(se
     assert [entry.last_run for entry in await scripts.list("petr")] == [None]
     await scripts.run("petr", "who")
     assert ["image_path" in body["notification"] for body in dispatch.bodies] == [True, False]  # type: ignore[operator]
+    assert str(dispatch.bodies[1]["notification"]["message"]).endswith("(Its chart was left out: broken image.)")  # type: ignore[index]
     assert not settings.cooldown_file("who").exists()
 
 
@@ -190,7 +207,7 @@ async def test_a_script_that_runs_ends_with_the_server(settings: RunnerSettings,
 
 async def test_a_gateway_that_cannot_store_is_no_success(settings: RunnerSettings) -> None:
     (settings.scripts_dir / "who.py").write_text(SCRIPT)
-    with pytest.raises(StoreUnavailable, match="broken picture"):
+    with pytest.raises(StoreUnavailable, match="broken image"):
         await ScriptsOfUsers(Dispatches(status=503), own=settings).run("petr", "who.py")
 
 

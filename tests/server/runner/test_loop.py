@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from analyst_server.runner.failures import Health
 from analyst_server.runner.loop import Reports, Stop, Timetable, run_once, serve
 from analyst_server.runner.outcomes import Outcome, RunRecord
@@ -14,7 +16,7 @@ from analyst_server.runner.overdue import find_overdue, tell
 from analyst_server.runner.overview import explained
 from analyst_server.runner.scripts import load
 from tests.server.runner.conftest import Bench
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, is_gone
 
 SAYS = 'print(\'{"notify": true, "title": "NAME", "cooldown": "3h"}\')'
 PRAGUE = 'timezone = "Europe/Prague"'
@@ -147,6 +149,29 @@ def test_served_scripts_run_side_by_side_and_end_with_the_runner(bench: Bench, t
     }
     assert [script.stem for script, _ in Timetable(bench.flight).due(bench.clock[0])] == ["hangs"]
     assert bench.history.health("hangs") == Health()
+
+
+@pytest.mark.parametrize("command", [["runner", "once"], ["scripts", "run", "hangs"], ["scripts", "test", "hangs"]])
+def test_a_command_that_is_asked_to_end_leaves_no_script_behind(
+    bench: Bench, tmp_path: Path, command: list[str]
+) -> None:
+    bench.write("hangs", f"""
+        import os, time
+        open({str(tmp_path / "pid.new")!r}, "w").write(str(os.getpid()))
+        os.rename({str(tmp_path / "pid.new")!r}, {str(tmp_path / "pid")!r})
+        time.sleep(600)
+        """)  # fmt: skip
+    where = ["--scripts", str(bench.settings.scripts_dir), "--python", sys.executable]
+    if command[1] != "test":
+        where += ["--state", str(bench.settings.state_dir), "--socket", str(bench.settings.socket), "--user", "petr"]
+    words = [sys.executable, "-m", "analyst_cli", *command, *where]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert eventually((tmp_path / "pid").exists, within_s=30)
+    running.send_signal(signal.SIGTERM)
+    out, err = running.communicate(timeout=20)
+    assert "the runner was stopped in the middle of it" in out
+    assert (running.returncode, "Traceback" in err) == (130 if command[1] == "once" else 1, False)
+    assert eventually(lambda: is_gone(int((tmp_path / "pid").read_text())))
 
 
 def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> None:
