@@ -64,10 +64,11 @@ soak: $(TESTS)  ## Try the delivery guarantee for MINUTES=10 with the full numbe
 	@$(BIN)/python -m compileall -q analyst_cli analyst_server
 	@$(BIN)/python -m tests.delivery.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
-completions: $(TESTS) ## Write the shells' completion scripts anew, after a command or an option has changed.
+completions: $(TESTS) ## Write the shells' completion scripts and the manual page anew, after a command or an option has changed.
 	@$(BIN)/analyst completion bash > completions/analyst.bash
 	@$(BIN)/analyst completion zsh > completions/_analyst
 	@$(BIN)/analyst completion fish > completions/analyst.fish
+	@$(BIN)/analyst completion man > completions/analyst.1
 
 clean:          ## Remove what was made.
 	rm -rf $(VENV) dist build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

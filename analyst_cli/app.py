@@ -86,15 +86,32 @@ class _LazyCommand(TyperCommand):
             found = single
         command = typer.main.get_command(found)
         command.name = self.name
-        _keep_example_lines(command)
+        _make_help_readable(command)
         return command
 
 
-def _keep_example_lines(command: Any) -> None:
-    """Mark the paragraphs of examples, so that help shows them line by line (click's `\\b`) instead of wrapping them."""
+def _make_help_readable(command: Any) -> None:
+    """Show examples line by line (click's `\\b`) instead of wrapping them, values by a name instead of a type, and no braces around arguments."""
     command.help = _EXAMPLES.sub("\n\n\b\n\\1", command.help) if command.help else command.help
+    for parameter in command.params:
+        if parameter.metavar is None and not getattr(parameter, "is_flag", False):
+            parameter.metavar = _value_name(parameter)
+    usage_pieces = command.collect_usage_pieces
+    command.collect_usage_pieces = lambda context: [piece.strip("{}") for piece in usage_pieces(context)]
     for subcommand in getattr(command, "commands", {}).values():
-        _keep_example_lines(subcommand)
+        _make_help_readable(subcommand)
+
+
+def _value_name(parameter: Any) -> str:
+    """Name a value by what it is: `--port N`, `--text-file PATH`, `--device-name NAME`, `KEY`."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.name).strip("_").upper()
+    kind = parameter.type.name
+    if kind in {"path", "file", "directory"}:
+        return "DIR" if kind == "directory" else "PATH"
+    if kind.startswith(("int", "float")):
+        return "N"
+    return str(max(parameter.opts, key=len)).rpartition("-")[2].upper()
 
 
 class _Root(TyperGroup):

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 from analyst_cli.errors import SettingsProblem, UsageProblem
 from analyst_cli.paths import config_file, private_folder
 
-__all__ = ["SETTINGS", "Held", "Setting", "Value", "changed", "held_settings", "load", "parsed", "setting_named"]
+__all__ = [
+    "SETTINGS",
+    "THEMES",
+    "Held",
+    "Setting",
+    "Value",
+    "changed",
+    "held_settings",
+    "load",
+    "parsed",
+    "setting_named",
+]
 
 Value = str | int | bool
 
@@ -96,11 +107,12 @@ def _choice(key: str, default: str, words: str, help_: str, variable: str = "") 
     return Setting(key, default, _one_of(*allowed), f"one of {', '.join(allowed)}", help_, variable)
 
 
+THEMES = "auto dark light contrast ansi"
 _YES_OR_NO = "true or false"
 _CLOCK = "HH:MM, or empty"
 
 SETTINGS: tuple[Setting, ...] = (
-    _choice("inbox.theme", "auto", "auto dark light contrast ansi", "Colours of the inbox.", "ANALYST_THEME"),
+    _choice("inbox.theme", "auto", THEMES, "Colours of the inbox.", "ANALYST_THEME"),
     _choice("inbox.images", "auto", "auto kitty sixel half chart off", "How charts are drawn in the terminal.", "ANALYST_IMAGES"),
     Setting("inbox.mark_read_when_opened", True, _flag, _YES_OR_NO, "Whether opening a notification marks it read."),
     Setting("inbox.keep", 100_000, _number(100, 10_000_000), "100 to 10000000", "How many notifications stay on this machine."),

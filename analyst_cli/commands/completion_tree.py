@@ -6,6 +6,7 @@ from typing import Any
 
 from analyst_cli.client.badge import FORMATS
 from analyst_cli.client.rows import PRIORITIES
+from analyst_cli.config import THEMES
 
 __all__ = ["Node", "Option", "Values", "tree_of"]
 
@@ -18,6 +19,8 @@ _FIXED = {
     "form": FORMATS,
     "color": ("auto", "always", "never"),
     "shell": ("bash", "zsh", "fish", "man"),
+    "theme": tuple(THEMES.split()),
+    "place": ("here", "tmux", "window"),
 }
 _SERVER_SIDE = {
     "gateway",
@@ -70,11 +73,13 @@ def tree_of(root: Any) -> Node:
     return _node(root, ())
 
 
-def _node(command: Any, path: tuple[str, ...]) -> Node:
-    context = command.make_context("analyst", [], resilient_parsing=True)
+def _node(command: Any, path: tuple[str, ...], parent: Any = None) -> Node:
+    context = command.make_context("analyst", [], parent=parent, resilient_parsing=True)
     real = context.command  # a lazy command hands over to the one it stands for
     children = [
-        _node(child, (*path, name)) for name, child in sorted(getattr(real, "commands", {}).items()) if not child.hidden
+        _node(child, (*path, name), context)
+        for name, child in sorted(getattr(real, "commands", {}).items())
+        if not child.hidden
     ]
     arguments, options = [], []
     for parameter in real.get_params(context):

@@ -69,7 +69,8 @@ def serve(
 ) -> int:
     """Serve the desktop bridge in the foreground; Ctrl-C ends it.
 
-    Example: analyst desktop serve --backend fake --workspace-root ~/analyst-workspaces
+    Example:
+      analyst desktop serve --backend fake --workspace-root ~/analyst-workspaces
     """
     from analyst_cli.desktop.allowlist import HostRule, PolicyProblem, rule_of  # noqa: PLC0415 - loads what --help need not
     from analyst_cli.desktop.backends.fake.script import ScriptProblem  # noqa: PLC0415 - see above

@@ -61,7 +61,8 @@ def click(
 ) -> int:
     """Press one element.
 
-    Example: analyst desktop click WS --by-role AXButton --title-contains Send --ask
+    Example:
+      analyst desktop click WS --by-role AXButton --title-contains Send --ask
     """
     params: dict[str, Any] = {
         "target": target_of(needed(selector_of(by_role, title_contains, value_contains, by_path)), pick_best=pick_best)
@@ -102,7 +103,8 @@ def type_text(
 ) -> int:
     """Type text into an element, or into the application named by --app.
 
-    Example: echo -n hello | analyst desktop type-text WS --text-stdin --by-role AXTextField --ask
+    Example:
+      echo -n hi | analyst desktop type-text WS --text-stdin --by-path 0,2 --ask
     """
     if text_stdin or text_file is not None:
         text = text_of(text_file)
@@ -199,7 +201,7 @@ def abort(
 ) -> int:
     """Stop a request that is still active.
 
-    Example: analyst desktop abort WS 4f1c…
+    Example: analyst desktop abort WS 4f1c2b3a
     """
     params = {"targetRequestId": target_request_id}
     return once("desktop.abort", params, workspace=workspace, timeout_ms=5_000, pretty=pretty, quiet=quiet)
@@ -220,7 +222,9 @@ def issue_confirm(
 ) -> int:
     """Ask for a confirmation token for one action.
 
-    Example: analyst desktop issue-confirm WS --method desktop.hotkey --params-json '{"keys":["escape"]}'
+    Example:
+      analyst desktop issue-confirm WS --method desktop.hotkey \\
+          --params-json '{"keys":["escape"]}'
     """
     intent = {"method": method, "params": params_of(params_json, params_file)}
     workspace = folder_of(workspace)
@@ -245,7 +249,9 @@ def rpc(
 ) -> int:
     """Send a request as it is; only the workspace is put into its meta.
 
-    Example: analyst desktop rpc WS --method desktop.find --params-json '{"selector":{"byRole":"AXButton"}}'
+    Example:
+      analyst desktop rpc WS --method desktop.find \\
+          --params-json '{"selector":{"byRole":"AXButton"}}'
     """
     params = params_of(params_json, params_file)
     meta = params.get("meta", {"schemaVersion": 1, "requestId": str(uuid.uuid4()), "timeoutMs": 10_000})
@@ -268,7 +274,9 @@ def session(
 ) -> int:
     """Answer requests from standard input, a JSON object a line, over one connection.
 
-    Example: echo '{"id":"1","method":"desktop.health","params":{}}' | analyst desktop session WS
+    Example:
+      echo '{"id":"1","method":"desktop.health","params":{}}' |
+          analyst desktop session WS
     """
     from analyst_cli.desktop.session import Session, run_session, stdin_lines  # noqa: PLC0415 - loads asyncio
 

@@ -123,7 +123,9 @@ def approvals_list(
 
 
 @approvals.command("approve")
-def approvals_approve(approval_id: str = typer.Argument(..., metavar="ID")) -> int:
+def approvals_approve(
+    approval_id: str = typer.Argument(..., metavar="ID", help="An approval from `analyst desktop approvals list`."),
+) -> int:
     """Let it be done, once.
 
     Example: analyst desktop approvals approve a-1c2d3e4f
@@ -133,7 +135,9 @@ def approvals_approve(approval_id: str = typer.Argument(..., metavar="ID")) -> i
 
 
 @approvals.command("deny")
-def approvals_deny(approval_id: str = typer.Argument(..., metavar="ID")) -> int:
+def approvals_deny(
+    approval_id: str = typer.Argument(..., metavar="ID", help="An approval from `analyst desktop approvals list`."),
+) -> int:
     """Refuse it.
 
     Example: analyst desktop approvals deny a-1c2d3e4f

@@ -27,7 +27,7 @@ _socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch s
 def dispatch(
     *,
     user: list[str] = typer.Option([], "--user", "-u", help="Who gets it; repeat for several."),
-    title: str | None = typer.Option(None, "--title", "-t"),
+    title: str | None = typer.Option(None, "--title", "-t", help="The line that lists show."),
     message: str | None = typer.Option(None, "--message", "-m", help="Text; - reads it from standard input."),
     image: Path | None = typer.Option(None, "--image", help="A chart (PNG or JPEG) that the gateway can read."),
     image_alt: str | None = typer.Option(None, help="A sentence for those who cannot see the chart."),
@@ -50,8 +50,9 @@ def dispatch(
     """Send a notification to a user; ends with 0 once it is stored.
 
     Examples:
-      analyst dispatch --user petr --title "Revenue drop" --message "Down 15 % since 6:00" --image chart.png
-      echo '{"title":"Load done","message":"ok"}' | analyst dispatch --user petr --json -
+      analyst dispatch --user petr --title "Revenue drop" \\
+          --message "Down 15 % since 6:00" --image chart.png
+      echo '{"title":"Load","message":"ok"}' | analyst dispatch -u petr --json -
     """
     notification: dict[str, Any] = _from_json(json_file) if json_file else {}
     request = notification if "notification" in notification else {"notification": notification}

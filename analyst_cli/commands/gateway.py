@@ -23,8 +23,9 @@ _PRECEDENCE = """Settings come from, the later wins:
 
 \b
   1. their defaults
-  2. a TOML file: --config, $ANALYST_GATEWAY_CONFIG, ~/.config/analyst/gateway.toml, /etc/analyst/gateway.toml
-  3. environment variables: the source system's names, or ANALYST_<PART>_<NAME>
+  2. a TOML file: --config, $ANALYST_GATEWAY_CONFIG,
+     ~/.config/analyst/gateway.toml, /etc/analyst/gateway.toml
+  3. environment: the source system's names, or ANALYST_<PART>_<NAME>
   4. flags: the ones above, and --set PART.NAME=VALUE for all others
 
 All of them, with their values now: analyst gateway settings"""

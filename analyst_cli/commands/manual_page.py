@@ -53,8 +53,8 @@ def manual_page(root: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _commands(command: Any, path: tuple[str, ...]) -> Iterator[str]:
-    context = command.make_context("analyst", [], resilient_parsing=True)
+def _commands(command: Any, path: tuple[str, ...], parent: Any = None) -> Iterator[str]:
+    context = command.make_context("analyst", [], parent=parent, resilient_parsing=True)
     real = context.command
     children = {name: child for name, child in sorted(getattr(real, "commands", {}).items()) if not child.hidden}
     if path and not children:
@@ -67,7 +67,7 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterator[str]:
                 names, words = record
                 yield from (".TP", f".B {_plain(names)}", _plain(" ".join(words.split())))
     for name, child in children.items():
-        yield from _commands(child, (*path, name))
+        yield from _commands(child, (*path, name), context)
 
 
 def _paragraphs(help_: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ def once(
 
     Examples:
       analyst runner once
-      analyst runner once --now --scripts ./notifications --socket /tmp/ws.sock --user petr
+      analyst runner once --now --user petr --scripts ./notifications
     """
     from analyst_server.runner.flight import Flight  # noqa: PLC0415
     from analyst_server.runner.history import History  # noqa: PLC0415

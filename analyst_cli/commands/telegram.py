@@ -45,7 +45,7 @@ def serve(
     The token of the bot comes from TELEGRAM_BOT_TOKEN or the settings file, never from a flag: flags show in `ps`.
 
     Example:
-      TELEGRAM_BOT_TOKEN=123:abc analyst telegram serve --data /var/lib/analyst --bot-socket /run/notify-bot/bot.sock
+      TELEGRAM_BOT_TOKEN=123:abc analyst telegram serve --data /var/lib/analyst
     """
     from analyst_server.telegram_process import serve_telegram  # noqa: PLC0415
 

@@ -1,15 +1,18 @@
 """The root command: every command exists, explains itself, and loads only what it needs."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from analyst_cli import __version__
-from analyst_cli.app import COMMANDS
+from analyst_cli.app import COMMANDS, app
 from analyst_cli.errors import AnalystError, SettingsProblem, SignInNeeded, UsageProblem
 from analyst_cli.exit_codes import exit_code_of
 
@@ -84,3 +87,24 @@ def test_a_closed_pipe_ends_quietly(home: Path) -> None:
     command = f"{sys.executable} -m analyst_cli --help | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
+
+
+def commands(command: Any, path: tuple[str, ...], parent: Any = None) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each command with its name and context, groups and their subcommands too."""
+    context = command.make_context(path[-1], [], parent=parent, resilient_parsing=True)
+    yield " ".join(path), context.command, context
+    for name, child in getattr(context.command, "commands", {}).items():
+        yield from commands(child, (*path, name), context)
+
+
+def test_every_help_fits_80_columns_and_names_and_explains_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    found = list(commands(typer.main.get_command(app), ("analyst",)))
+    assert len(found) > 90
+    for name, command, context in found:
+        lines = command.get_help(context).splitlines()
+        assert [line for line in lines if len(line) > 80] == [], name
+        assert [line for line in lines if re.search(r"<(str|int|float|path|file|directory)\b|: .*{\w+}", line)] == [], (
+            name
+        )
+        assert [parameter.name for parameter in command.params if not (parameter.help or parameter.hidden)] == [], name

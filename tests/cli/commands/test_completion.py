@@ -118,9 +118,9 @@ def analyst(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_committed_scripts_are_those_that_the_command_prints(name: str, home: Path) -> None:
-    is_same = analyst(home, "completion", name).stdout == (ROOT / "completions" / FILES[name]).read_text()
+@pytest.mark.parametrize(("name", "file"), [*FILES.items(), ("man", "analyst.1")])
+def test_the_committed_files_are_those_that_the_command_prints(name: str, file: str, home: Path) -> None:
+    is_same = analyst(home, "completion", name).stdout == (ROOT / "completions" / file).read_text()
     assert is_same, "a command or an option has changed; run: make completions"
 
 
