@@ -46,6 +46,7 @@ MAX_DEVICE_CHARS = 64
 MAX_STATE_CHARS = 512
 
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words; 20^8 = 2.6e10 codes
+_BEGIN_ANEW = "begin the sign-in anew where you started it: analyst login"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636: SHA-256 as base64url without padding
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _STATE = re.compile(r"[\x21-\x7e]{8,512}")
@@ -135,17 +136,19 @@ def link_request(parameters: Mapping[str, str]) -> LinkRequest:
     redirect_uri = parameters.get("redirect_uri", "")
     device = inert_line(parameters.get("device", "")).strip()[:MAX_DEVICE_CHARS]
     if parameters.get("code_challenge_method", "S256") != "S256":
-        raise RequestRefused("code_challenge_method must be S256")
+        raise RequestRefused("the code_challenge_method must be S256", _BEGIN_ANEW)
     if not challenge:
         if state or redirect_uri:  # leaving the challenge out must not turn a protected sign-in into an unprotected one
-            raise RequestRefused("code_challenge is missing")
+            raise RequestRefused("the link lacks its code_challenge", _BEGIN_ANEW)
         return LinkRequest(device)
     if not _CHALLENGE.fullmatch(challenge):
-        raise RequestRefused("code_challenge is not a S256 challenge")
+        raise RequestRefused("the link's code_challenge is no S256 challenge", _BEGIN_ANEW)
     if not _STATE.fullmatch(state):
-        raise RequestRefused(f"state must be 8 to {MAX_STATE_CHARS} visible ASCII characters")
+        raise RequestRefused(
+            f"the link's state must be 8 to {MAX_STATE_CHARS} visible ASCII characters", _BEGIN_ANEW
+        )
     if redirect_uri and not _is_loopback_callback(redirect_uri):
-        raise RequestRefused("redirect_uri must be http://127.0.0.1:<port>/callback")
+        raise RequestRefused("the redirect_uri must be http://127.0.0.1:<port>/callback", _BEGIN_ANEW)
     return LinkRequest(device, challenge, state, redirect_uri)
 
 

@@ -26,7 +26,7 @@ from analyst_server.portal.requests import (
     note_failure,
     signed_in,
 )
-from analyst_server.portal.sessions import session_of, session_user
+from analyst_server.portal.sessions import put_flash, session_of, session_user
 from analyst_server.portal.times import rfc3339
 
 __all__ = ["LIVE_TOKEN_S", "MAX_DISPATCH_BYTES", "ROUTES"]
@@ -71,24 +71,24 @@ async def unlink(request: web.Request) -> web.Response:
         if not await parts.database.run(parts.accounts.revoke_device, user, body.device, now=now, by=by(request, user)):
             raise RequestRefused("there is no such device")
         await parts.revoked()
-        return await _told(request, "The device was removed. It receives nothing any more.", "/")
+        return await _told(request, "The device was removed. It receives nothing any more.", "/#desktop")
     was_linked = await parts.database.run(parts.link_state.unlink, user)
     if body.everywhere:
         await parts.database.run(parts.accounts.sign_out_everywhere, user, now=now, by=by(request, user))
         await parts.revoked()
-        return await _told(request, "Signed out everywhere.", "/signin")
+        return await _told(request, "Signed out everywhere.", "/signin?signed_out=everywhere")
     if not was_linked:
         raise RequestRefused("the desktop app is not linked")
     return await _told(
-        request, "Unlinked. Devices stay signed in until they are removed, or you sign out everywhere.", "/"
+        request, "Unlinked. Devices stay signed in until they are removed, or you sign out everywhere.", "/#desktop"
     )
 
 
 async def _told(request: web.Request, message: str, onward: str) -> web.Response:
     if not is_form(request):
         return json_answer({"ok": True, "message": message})
-    if onward == "/":
-        (await session_of(request)).put("flash", message)
+    if onward.startswith("/#"):
+        await put_flash(request, message, about=onward.removeprefix("/#"))
     raise web.HTTPSeeOther(onward)
 
 

@@ -14,6 +14,7 @@ from analyst_server.inbox.log import MarkDraft, Snapshot, StoredNotification, Us
 from analyst_server.portal.chart_svg import chart_svg
 from analyst_server.portal.downloads import downloadable
 from analyst_server.portal.guards import ORIGIN
+from analyst_server.portal.message_html import message_html
 from analyst_server.portal.pages import page, rendered
 from analyst_server.portal.parts import PARTS, Parts
 from analyst_server.portal.requests import members, signed_in
@@ -25,6 +26,7 @@ from analyst_server.wire.messages import Notification
 __all__ = ["ROUTES"]
 
 SHOWN = 50  # section 2.2: as many as a snapshot has
+PREVIEW_CHARS = 160  # one line of the widest page
 
 
 class MarkForm(msgspec.Struct, frozen=True):
@@ -40,6 +42,7 @@ class Shown(msgspec.Struct, frozen=True):
     id: str
     title: str
     message: str
+    preview: str  # the message's beginning as plain text
     when: str
     timestamp: str
     script: str
@@ -58,7 +61,7 @@ async def dashboard(request: web.Request) -> web.Response:
     user = await signed_in(request)
     parts = request.app[PARTS]
     session = await session_of(request)
-    flash = session.take("flash") or ""
+    flash = session.take("flash")
     snapshot = await parts.inbox.snapshot(User(user), limit=SHOWN)
     shown = _shown(snapshot, now=parts.now())
     socket = ws_url(parts.settings, request[ORIGIN])
@@ -141,6 +144,7 @@ def _as_shown(stored: StoredNotification, *, now: float) -> Shown:
         id=body.id,
         title=body.title,
         message=body.message,
+        preview=message_html(body.message).striptags()[:PREVIEW_CHARS],
         when=ago(when, now=now) if when is not None else "",
         timestamp=body.timestamp if when is not None else "",
         script=body.script or "",

@@ -12,7 +12,7 @@ from analyst_server.portal.origin import cross_site_problem, own_origin
 from analyst_server.portal.pages import error_page
 from analyst_server.portal.parts import PARTS
 from analyst_server.portal.requests import SignInFirst, TooManyFailures, is_form
-from analyst_server.portal.sessions import SESSIONS
+from analyst_server.portal.sessions import SESSIONS, session_user
 
 __all__ = ["ORIGIN", "add_headers", "answer_errors", "json_answer", "refuse_other_sites"]
 
@@ -53,15 +53,15 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             return json_answer({"error": "sign in first"}, status=401)
         raise web.HTTPSeeOther("/signin" + _next_of(request)) from None
     except ServerError as error:
-        return _refusal(request, error)
+        return await _refusal(request, error)
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
         headers = {"Allow": answer.headers["Allow"]} if "Allow" in answer.headers else {}
-        return _told(request, answer.status, _WORDS.get(answer.status, answer.reason.lower()), "", headers)
+        return await _told(request, answer.status, _WORDS.get(answer.status, answer.reason.lower()), "", headers)
     except Exception:  # a per-request handler: the log has the trace, the client a sentence without internals
         log.exception("%s %s failed", request.method, request.path)
-        return _told(request, 500, "this should not have happened", "the server's log tells more", {})
+        return await _told(request, 500, "this should not have happened", "the server's log tells more", {})
 
 
 @web.middleware
@@ -69,7 +69,7 @@ async def refuse_other_sites(request: web.Request, handler: Handler) -> web.Stre
     """Refuse foreign hosts, and changes that another site asks for in the person's browser."""
     origin = own_origin(request.app[PARTS].settings.public_url, request.host)
     if not origin:
-        return _told(
+        return await _told(
             request, 421, f"this server is not {request.host[:100]}", "use the address it was started with", {}
         )
     request[ORIGIN] = origin
@@ -77,7 +77,7 @@ async def refuse_other_sites(request: web.Request, handler: Handler) -> web.Stre
         request.method, request.headers, origin=origin, has_cookie=request.app[SESSIONS].cookie in request.cookies
     )
     if problem:
-        return _told(request, 403, f"refused: {problem}", "open the page here and try again", {})
+        return await _told(request, 403, f"refused: {problem}", "open the page here and try again", {})
     return await handler(request)
 
 
@@ -99,30 +99,37 @@ def _protect(response: web.StreamResponse, *, secure: bool) -> None:
         response.headers.setdefault(name, value)
 
 
-def _refusal(request: web.Request, error: ServerError) -> web.Response:
+async def _refusal(request: web.Request, error: ServerError) -> web.Response:
     match error:
         case TooManyFailures():
             headers = {"Retry-After": str(max(1, round(error.wait_s)))}
-            return _told(request, error.status, error.problem, error.way_out, headers)
+            return await _told(request, error.status, error.problem, error.way_out, headers)
         case RequestRefused():
-            return _told(request, error.status, error.problem, error.way_out, {})
+            return await _told(request, error.status, error.problem, error.way_out, {})
         case StoreUnavailable():  # the log tells which file and why; the client cannot do anything about it
             log.warning("%s %s: %s", request.method, request.path, error)
-            return _told(request, error.status, "the server cannot store or read now", "try again later", {})
+            return await _told(request, error.status, "the server cannot store or read now", "try again later", {})
         case TokenRefused():
-            return _told(request, 401, error.problem, error.way_out, {"WWW-Authenticate": "Bearer"})
+            return await _told(request, 401, error.problem, error.way_out, {"WWW-Authenticate": "Bearer"})
         case _:
             log.warning("%s %s: %s", request.method, request.path, error)
-            return _told(request, 500, error.problem, error.way_out, {})
+            return await _told(request, 500, error.problem, error.way_out, {})
 
 
-def _told(request: web.Request, status: int, problem: str, way_out: str, headers: dict[str, str]) -> web.Response:
+async def _told(request: web.Request, status: int, problem: str, way_out: str, headers: dict[str, str]) -> web.Response:
     if request.path.startswith(("/api/", "/.well-known/")) and not is_form(request):
         words = f"{problem}; {way_out}" if way_out else problem
         return json_answer({"error": words}, status=status, headers=headers)
-    response = error_page(status, problem, way_out)
+    response = error_page(status, problem, way_out, user=await _user(request))
     response.headers.update(headers)
     return response
+
+
+async def _user(request: web.Request) -> str:
+    try:
+        return await session_user(request)
+    except StoreUnavailable:  # perhaps what the page is about to tell
+        return ""
 
 
 def _next_of(request: web.Request) -> str:

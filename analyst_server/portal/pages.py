@@ -58,6 +58,6 @@ def page(
     return response
 
 
-def error_page(status: int, problem: str, way_out: str) -> web.Response:
+def error_page(status: int, problem: str, way_out: str, *, user: str = "") -> web.Response:
     """Return a page that tells what went wrong and what to do next."""
-    return page("error.html", status=status, problem=inert_line(problem), way_out=inert_line(way_out))
+    return page("error.html", user=user, status=status, problem=inert_line(problem), way_out=inert_line(way_out))

@@ -21,6 +21,7 @@ __all__ = [
     "SessionStore",
     "Sessions",
     "keep_session",
+    "put_flash",
     "save_now",
     "session_of",
     "session_user",
@@ -148,6 +149,11 @@ async def session_of(request: web.Request) -> Session:
 async def session_user(request: web.Request) -> str:
     """Return who is signed in in this browser; empty: nobody."""
     return str((await session_of(request)).content.get("user", ""))
+
+
+async def put_flash(request: web.Request, text: str, *, about: str, is_problem: bool = False) -> None:
+    """Let the dashboard tell something once, in the section that it is about."""
+    (await session_of(request)).put("flash", {"text": text, "about": about, "problem": is_problem})
 
 
 async def save_now(request: web.Request) -> None:

@@ -18,6 +18,13 @@ __all__ = ["ROUTES", "local_path"]
 ONWARD = "analyst-onward"  # a cookie without secrets
 
 
+_TOLD = {
+    "here": "You are signed out of this browser.",
+    "everywhere": "You are signed out everywhere: no device and no browser has access any more.",
+}
+_WHY = "Sign in first; the page that connects your device comes next."
+
+
 class InviteForm(msgspec.Struct, frozen=True):
     """What the page of an invitation posts."""
 
@@ -44,6 +51,7 @@ async def signin_page(request: web.Request) -> web.Response:
         provider_url="/signin/oidc?" + urlencode({"next": onward}),
         dev_user=parts.settings.dev_user,
         onward=onward,
+        told=_TOLD.get(request.query.get("signed_out", ""), "") or (_WHY if onward.startswith("/desktop/") else ""),
     )
     if onward != "/":  # an invitation is opened from elsewhere, and goes on where the person was sent away
         secure = parts.settings.public_url.startswith("https:")
@@ -60,7 +68,7 @@ async def invite_page(request: web.Request) -> web.Response:
     user = await parts.database.run(parts.accounts.invited_user, code, now=parts.now())
     if user is None:
         await note_failure(request)
-        return _invitation_is_over()
+        return await _invitation_is_over(request)
     return page("invite.html", invited=user, code=code, signed_in_as=await session_user(request))
 
 
@@ -73,7 +81,7 @@ async def redeem_invite(request: web.Request) -> web.Response:
     )
     if user is None:
         await note_failure(request)
-        return _invitation_is_over()
+        return await _invitation_is_over(request)
     await sign_in(request, user)
     onward = web.HTTPSeeOther(local_path(unquote(request.cookies.get(ONWARD, "/"))))
     onward.del_cookie(ONWARD)
@@ -102,7 +110,7 @@ async def signout(request: web.Request) -> web.Response:
     await sign_out(request)
     await parts.database.run(parts.accounts.sign_out, user, live_id, now=parts.now(), by=by(request, user))
     await parts.revoked()
-    raise web.HTTPSeeOther("/signin")
+    raise web.HTTPSeeOther("/signin?signed_out=here")
 
 
 def local_path(target: Any) -> str:
@@ -119,9 +127,10 @@ def local_path(target: Any) -> str:
     return target
 
 
-def _invitation_is_over() -> web.Response:
+async def _invitation_is_over(request: web.Request) -> web.Response:
     return page(
         "error.html",
+        user=await session_user(request),
         status=404,
         problem="this invitation is used, expired or unknown",
         way_out="ask the administrator for a new one: analyst gateway invite <your name>",

@@ -9,7 +9,7 @@ from analyst_server.errors import RequestRefused
 from analyst_server.portal.guards import json_answer
 from analyst_server.portal.parts import PARTS
 from analyst_server.portal.requests import is_form, may_guess, members, note_failure, signed_in
-from analyst_server.portal.sessions import session_of
+from analyst_server.portal.sessions import put_flash
 from analyst_server.portal.telegram_link import TelegramLinks
 
 __all__ = ["ROUTES"]
@@ -61,14 +61,14 @@ def _telegram(request: web.Request) -> TelegramLinks:
 async def _done(request: web.Request, message: str) -> web.Response:
     if not is_form(request):
         return json_answer({"ok": True, "message": message})
-    (await session_of(request)).put("flash", message)
+    await put_flash(request, message, about="telegram")
     raise web.HTTPSeeOther("/#telegram")
 
 
 async def _refused(request: web.Request, message: str) -> web.Response:
     if not is_form(request):
         return json_answer({"error": message}, status=400)
-    (await session_of(request)).put("flash", message)
+    await put_flash(request, message, about="telegram", is_problem=True)
     raise web.HTTPSeeOther("/#telegram")
 
 

@@ -1,6 +1,6 @@
 """Times as the wire and as people read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import humanize
 
@@ -16,4 +16,5 @@ def ago(moment: float, *, now: float) -> str:
     """Return how long ago something was, for people: `5 minutes ago`."""
     if abs(now - moment) < 10:  # seconds that differ between two machines' clocks
         return "just now"
-    return humanize.naturaltime(datetime.fromtimestamp(moment, UTC), when=datetime.fromtimestamp(now, UTC))
+    length = humanize.naturaldelta(timedelta(seconds=abs(now - moment)))  # no dates: the year 1 has no local time
+    return f"{length} ago" if moment <= now else f"{length} from now"

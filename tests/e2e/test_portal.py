@@ -109,11 +109,13 @@ async def read_here_and_there(page: Page, system: System) -> None:
 async def signed_out(page: Page, system: System) -> None:
     await page.open(f"{system.portal_url}/")
     assert "Linked" in await page.js("document.querySelector('#desktop .badge').textContent")
-    await page.leave_by("#desktop > .row form button")
+    await page.click("#desktop .confirms summary")
+    await page.leave_by("#desktop .confirms button")
     assert await page.js("document.querySelector('#desktop .badge').textContent") == "Not linked"
     with system.watching("--quiet") as watch:
         await soon(lambda: json.loads(system.run("gateway", "health", "--json").stdout)["users"].get("petr", 0) >= 2)
-        await page.leave_by("button.danger")
+        await page.click("summary.danger")
+        await page.leave_by(".confirms [open] button")
         code = await asyncio.to_thread(watch.wait, 20)
         assert code == 4, "the terminal is told to sign in again"
     assert system.run("token", "refresh", check=False).returncode == 4

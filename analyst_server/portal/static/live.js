@@ -9,6 +9,7 @@ let delayMs = 1000;
 let refreshing = false;
 let stale = false;
 let refusedAt = 0;
+let leaving = false; // a form leads to another page: signing out ends this session first, and its answer tells so
 
 async function refresh() {
   if (refreshing) { stale = true; return; }
@@ -26,6 +27,7 @@ function show(html) {
   const focused = document.activeElement?.closest?.("li")?.dataset.id;
   list.innerHTML = html;
   title();
+  tellTimes();
   for (const item of list.querySelectorAll("li[data-id]")) {
     if (open.has(item.dataset.id)) item.querySelector("details").open = true;
     if (item.dataset.id === focused) item.querySelector("summary").focus();
@@ -37,11 +39,27 @@ function title() {
   document.title = document.title.replace(/^(\(\d+\) )?/, unread ? `(${unread}) ` : "");
 }
 
+function tellTimes() { // "2 minutes ago" grows old on a page that stays open
+  const words = new Intl.RelativeTimeFormat("en");
+  for (const each of list.querySelectorAll("summary time")) {
+    const moment = new Date(each.dateTime), minutes = Math.floor((Date.now() - moment) / 60000);
+    each.title = moment.toLocaleString();
+    if (minutes < 1) continue;
+    each.textContent = minutes < 60 ? words.format(-minutes, "minute")
+      : minutes < 1440 ? words.format(-Math.floor(minutes / 60), "hour") : words.format(-Math.floor(minutes / 1440), "day");
+  }
+}
+
+function tell(words) {
+  live.textContent = words;
+  live.className = words === "Live" ? "hint on" : "hint";
+}
+
 async function connect() {
   let token;
   try {
     const answer = await fetch("/api/desktop/live-token", { method: "POST", redirect: "error" });
-    if (answer.status === 401) { location.reload(); return; }
+    if (answer.status === 401) { if (!leaving) location.reload(); return; }
     if (!answer.ok) throw new Error();
     token = (await answer.json()).token;
   } catch { again(); return; }
@@ -54,7 +72,7 @@ async function connect() {
     if (event.code === 4401 && now - refusedAt > 60000) { // the short token has ended, or the session: asking for another tells which
       refusedAt = now;
       connect();
-    } else if (event.code === 4429) live.textContent = "Not live: too many of your devices are connected";
+    } else if (event.code === 4429) tell("Not live: too many of your devices are connected");
     else again();
   };
 }
@@ -67,7 +85,7 @@ function receive(message) {
     case "ping": send({ type: "pong" }); break;
     case "auth_ok":
       delayMs = 1000;
-      live.textContent = "Live";
+      tell("Live");
       if (message.recovered === false) { cursor.epoch = message.epoch; cursor.seq = message.seq; refresh(); }
       break;
     case "notification": case "state": refresh(); break;
@@ -75,7 +93,7 @@ function receive(message) {
 }
 
 function again() {
-  live.textContent = document.hidden ? "" : "Not connected; trying again";
+  tell(document.hidden ? "" : "Not connected; trying again");
   if (document.hidden) return;
   setTimeout(() => { if (!socket && !document.hidden) connect(); }, Math.random() * delayMs);
   delayMs = Math.min(delayMs * 2, 30000);
@@ -89,9 +107,16 @@ list.addEventListener("submit", (event) => {
   send({ type: "mark", ref: crypto.randomUUID?.() ?? String(Math.random()), ids, state: form.dataset.mark });
 });
 
+document.addEventListener("submit", (event) => {
+  leaving = !event.defaultPrevented;
+  if (leaving) setTimeout(() => { leaving = false; }, 10000); // the next page has not come
+});
+
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) socket?.close();
   else if (!socket) { refresh(); connect(); }
 });
 
+tellTimes();
+setInterval(tellTimes, 60000);
 connect();

@@ -128,8 +128,9 @@ async def test_signing_out_everywhere_ends_the_live_page(served: Served, browser
     async with served.signed_in(browser) as page:
         await page.until("document.getElementById('live').textContent === 'Live'")
         assert served.gateway.hub.connections_of("petr") == 1
-        await page.leave_by("button.danger")
-        assert await page.js("location.pathname") == "/signin"
+        await page.click("summary.danger")
+        await page.leave_by(".confirms [open] button")
+        assert "signed out everywhere" in await page.js("document.querySelector('[role=status]').textContent")
         assert served.gateway.hub.connections_of("petr") == 0
         await page.open(f"{served.url}/")
         assert await page.js("location.pathname") == "/signin"
