@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analyst_cli import output
-from analyst_cli.client.rows import PRIORITIES, Row
+from analyst_cli.client import moments
+from analyst_cli.client.rows import PRIORITIES, Filter, Row
 from analyst_cli.commands import options
 from analyst_cli.errors import ServerRefused, SignInNeeded
 
@@ -35,6 +36,12 @@ def watch(
     notify: Annotated[bool, typer.Option("--notify", help="Announce outside of the terminal, too.")] = False,
     script: options.Script = None,
     priority: options.Priority = None,
+    tag: options.Tag = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="WHEN", help=f"Print what came since then, too: {moments.EARLIER_EXAMPLES}."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="End after so many.")] = None,
     server: options.Server = None,
     ws_url: options.WsUrl = None,
 ) -> None:
@@ -47,19 +54,22 @@ def watch(
       analyst watch
       analyst watch --json | jq -r 'select(.priority == "critical") | .title'
       analyst watch --notify --priority high
+      analyst watch --script revenue_check.py --limit 1 && echo "it has come"
     """
     from analyst_cli.client.target import target_of  # noqa: PLC0415
 
-    wanted = options.narrowed(script=script, priority=priority)
+    wanted = options.narrowed(
+        script=script, priority=priority, tag=tag, since=since, archived=None, snoozed=None, collapsed=False
+    )
     form = "quiet" if quiet else "json" if as_json else "plain" if plain else "line"
-    asyncio.run(_watch(target_of(server, ws_url), form, wanted.script, wanted.min_level, notify=notify))
+    asyncio.run(_watch(target_of(server, ws_url), form, wanted, limit, notify=notify))
 
 
-async def _watch(target: "Target", form: str, script: str | None, min_level: int, *, notify: bool) -> None:
+async def _watch(target: "Target", form: str, wanted: Filter, limit: int | None, *, notify: bool) -> None:
     from analyst_cli.client.connection import follow  # noqa: PLC0415 - asyncio and websockets cost 80 ms
 
     inboxes = _Inboxes()
-    watcher = _Watcher(inboxes, form, script, min_level)
+    watcher = _Watcher(inboxes, form, wanted, limit)
     announcer = _announcer(inboxes) if notify else None
     with _ended_by_closed_pipe():
         try:
@@ -68,6 +78,8 @@ async def _watch(target: "Target", form: str, script: str | None, min_level: int
                     watcher.take(event)
                     if announcer is not None:
                         announcer.take(event)
+                    if watcher.has_printed_all:
+                        break
         finally:
             if announcer is not None:
                 await announcer.close()
@@ -138,12 +150,18 @@ class _Inboxes:
 class _Watcher:
     """Says what happens: notifications on stdout, the rest on stderr, each change of the connection once."""
 
-    def __init__(self, inboxes: "_Inboxes", form: str, script: str | None, min_level: int) -> None:
+    def __init__(self, inboxes: "_Inboxes", form: str, wanted: Filter, limit: int | None) -> None:
         self._inboxes = inboxes
         self._form = form
-        self._script = script
-        self._min_level = min_level
+        self._wanted = wanted
+        self._left = limit  # None: it goes on for good
+        self._is_since_due = wanted.since is not None
         self._is_lost = False
+
+    @property
+    def has_printed_all(self) -> bool:
+        """Whether as many came as were asked for."""
+        return self._left == 0
 
     def take(self, event: "ClientEvent") -> None:
         """Print what an event means. Raises what ends the command."""
@@ -177,6 +195,11 @@ class _Watcher:
     def _caught_up(self, event: "CaughtUp") -> None:
         if event.gap:
             self._say(f"Not everything can be shown: {event.gap}.")
+        if self._is_since_due:
+            self._is_since_due = False
+            for row in reversed(list(self._inboxes.inbox.view(self._wanted))):
+                self._print(row)
+            return
         if self._form == "json":  # a program must get each one, whenever it came
             for row in event.rows:
                 self._print(row)
@@ -185,11 +208,13 @@ class _Watcher:
             self._say(f"{event.count} new while you were away{newest}. See them with: analyst list --unread")
 
     def _print(self, row: Row) -> None:
-        if (
-            self._form == "quiet"
-            or row.level < self._min_level
-            or (self._script is not None and row.script != self._script)
-        ):
+        wanted = self._wanted
+        is_wanted = row.level >= wanted.min_level and wanted.script in {None, row.script}
+        if self.has_printed_all or not is_wanted or not (wanted.tag is None or wanted.tag in row.tags):
+            return
+        if self._left is not None:
+            self._left -= 1
+        if self._form == "quiet":
             return
         from analyst_cli.commands import lines  # noqa: PLC0415 - a quiet watch needs none of it
 

@@ -95,6 +95,23 @@ def test_json_lines_are_for_programs_and_filters_apply(system: System) -> None:
     watch.end()
 
 
+def test_it_begins_in_the_past_and_ends_after_as_many_as_are_asked_for(system: System) -> None:
+    dispatch(system, "Before 1", script="since.py")
+    dispatch(system, "Before 2", script="since.py")
+    watch = Watch(system.environment, "--since", "today", "--script", "since.py", "--limit", "3")
+    assert ["Before 1" in watch.line(), "Before 2" in watch.line()] == [True, True]
+    dispatch(system, "Not asked for", script="another.py")
+    dispatch(system, "Third", script="since.py")
+    assert "Third" in watch.line()
+    assert watch.ended() == 0
+    watch = Watch(system.environment, "--tag", "eu", "--limit", "1")
+    watch.line(error=True)
+    dispatch(system, "Without a tag")
+    dispatch(system, "Of a tag", tag="eu")
+    assert "Of a tag" in watch.line()
+    assert watch.ended() == 0
+
+
 def test_what_came_meanwhile_is_one_summary(system: System) -> None:
     first = Watch(system.environment)
     first.line(error=True)
