@@ -144,9 +144,7 @@ def link_request(parameters: Mapping[str, str]) -> LinkRequest:
     if not _CHALLENGE.fullmatch(challenge):
         raise RequestRefused("the link's code_challenge is no S256 challenge", _BEGIN_ANEW)
     if not _STATE.fullmatch(state):
-        raise RequestRefused(
-            f"the link's state must be 8 to {MAX_STATE_CHARS} visible ASCII characters", _BEGIN_ANEW
-        )
+        raise RequestRefused(f"the link's state must be 8 to {MAX_STATE_CHARS} visible ASCII characters", _BEGIN_ANEW)
     if redirect_uri and not _is_loopback_callback(redirect_uri):
         raise RequestRefused("the redirect_uri must be http://127.0.0.1:<port>/callback", _BEGIN_ANEW)
     return LinkRequest(device, challenge, state, redirect_uri)
