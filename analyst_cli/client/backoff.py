@@ -1,14 +1,11 @@
 """How long to wait before connecting again. Pure: takes the randomness."""
 
-import re
-
-__all__ = ["LONGEST_S", "MALFORMED_WAIT_S", "delay_s", "wait_named_in"]
+__all__ = ["LONGEST_S", "MALFORMED_WAIT_S", "delay_s"]
 
 SHORTEST_S = 1.0
 LONGEST_S = 30.0  # protocol 1.1
 MALFORMED_WAIT_S = 30.0  # protocol 2.4: a malformed message is a bug, and would only be repeated
 _ATTEMPTS_TO_LONGEST = 5
-_RETRY_S = re.compile(r"retry_s\D{0,3}(\d+(?:\.\d+)?)")
 
 
 def delay_s(attempt: int, chance: float) -> float:
@@ -19,9 +16,3 @@ def delay_s(attempt: int, chance: float) -> float:
     """
     exponent = min(max(attempt, 1), _ATTEMPTS_TO_LONGEST + 1) - 1
     return chance * min(LONGEST_S, SHORTEST_S * 2.0**exponent)
-
-
-def wait_named_in(reason: str) -> float | None:
-    """Return the seconds that a server at capacity asks for in its close reason; None when it names none. At most an hour."""
-    found = _RETRY_S.search(reason)
-    return min(float(found[1]), 3_600.0) if found else None

@@ -24,7 +24,7 @@ from analyst_cli.client.target import Target, find_ws_url, inbox_for
 from analyst_cli.client.tokens import TokenSource
 from analyst_cli.errors import LocalProblem, ServerRefused, ServerUnreachable, SettingsProblem, SignInNeeded
 from analyst_server.wire.client_session import ClientSession, Phase, SignedIn
-from analyst_server.wire.close_codes import CloseCode, Verdict
+from analyst_server.wire.close_codes import CloseCode, Verdict, retry_delay_s
 from analyst_server.wire.messages import Cursor
 
 __all__ = ["follow"]
@@ -202,6 +202,7 @@ async def _send_all(session: ClientSession, socket: SocketLink) -> None:
 
 async def _after_close(line: _Line, session: ClientSession, closed: Closed) -> ClientEvent | None:
     """Decide what a close means: return the event that ends everything, or raise `_Again`."""
+    asked_s = retry_delay_s(closed.reason)
     words = session.refused_words or closed.reason or f"the connection was closed with code {closed.code}"
     match session.verdict(closed.code):
         case Verdict.SIGN_IN:
@@ -214,10 +215,9 @@ async def _after_close(line: _Line, session: ClientSession, closed: Closed) -> C
             problem = f"{line.target.server} has too many connections of this user"
             return Stopped(problem, "end an inbox or a watch on this or another machine")
         case Verdict.RECONNECT_LATER:
-            asked = backoff.wait_named_in(closed.reason) or backoff.MALFORMED_WAIT_S
-            raise _Again(words, asked + line.delay_s(1))
+            raise _Again(words, (asked_s or backoff.MALFORMED_WAIT_S) + line.delay_s(1))
         case Verdict.RECONNECT:
-            raise _Again(words, line.delay_s(max(line.attempt, 1)))
+            raise _Again(words, (asked_s or 0.0) + line.delay_s(max(line.attempt, 1)))
 
 
 def _use_inbox(line: _Line, account: Account) -> None:

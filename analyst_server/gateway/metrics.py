@@ -82,7 +82,7 @@ class _GatewayCollector(Collector):
         yield _counter("dispatches_duplicate", "Dispatches of an id that was stored before.", m.dispatches_duplicate)
         yield _labelled("dispatches_refused", "Dispatches not accepted.", "status", m.dispatches_refused)
         yield _counter("events_stored", "Notifications and marks made durable.", m.events_stored)
-        yield _counter("events_sent", "Events sent live.", m.events_sent)
+        yield _counter("events_sent", "Events sent, live or from the log.", m.events_sent)
         yield _counter("events_replayed", "Events sent from the log.", m.events_replayed)
         yield _counter("snapshots", "Cursors that could not be honoured.", m.snapshots)
         yield _counter("marks", "Marks stored.", m.marks)

@@ -5,6 +5,8 @@ from enum import Enum, IntEnum
 
 __all__ = ["MAX_REASON_BYTES", "CloseCode", "Verdict", "close_reason", "retry_delay_s", "verdict_of"]
 
+MAX_RETRY_S = 3_600.0
+_RETRY_S = re.compile(r"retry_s\D{0,3}(\d+(?:\.\d+)?)")  # as `close_reason` has it, and as JSON
 MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame has at most 125 bytes, two of them the code
 
 
@@ -28,7 +30,7 @@ class CloseCode(IntEnum):
 class Verdict(Enum):
     """What a client does after a close."""
 
-    RECONNECT = "reconnect"  # after the usual jittered delay
+    RECONNECT = "reconnect"  # after the usual jittered delay, and the seconds that the reason names
     RECONNECT_LATER = "reconnect later"  # at least 30 s, or the seconds that the reason names
     SIGN_IN = "sign in"  # stop: the token is of no use any more
     STOP = "stop"  # stop: trying again cannot help
@@ -59,6 +61,6 @@ def close_reason(words: str, *, retry_s: float | None = None) -> str:
 
 
 def retry_delay_s(reason: str) -> float | None:
-    """Return how many seconds a reason asks to stay away; None if it asks nothing."""
-    found = re.search(r"\bretry_s=(\d{1,5}(?:\.\d{1,3})?)\b", reason)
-    return float(found[1]) if found else None
+    """Return how many seconds a reason asks to stay away, at most an hour; None if it asks nothing."""
+    found = _RETRY_S.search(reason)
+    return min(float(found[1]), MAX_RETRY_S) if found else None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyst_cli.client.backoff import LONGEST_S, delay_s, wait_named_in
+from analyst_cli.client.backoff import LONGEST_S, delay_s
 from analyst_cli.client.moments import ago, earlier
 from analyst_cli.client.rows import rfc3339, unix_seconds
 
@@ -22,21 +22,6 @@ def test_the_wait_doubles_from_one_second_to_thirty() -> None:
 def test_the_wait_is_fully_jittered_and_never_longer_than_thirty_seconds(attempt: int, chance: float) -> None:
     assert 0 <= delay_s(attempt, chance) <= LONGEST_S
     assert delay_s(attempt, 0.0) == 0
-
-
-@pytest.mark.parametrize(
-    ("reason", "wait_s"),
-    [
-        ('{"retry_s": 7}', 7),
-        ("retry_s=2.5", 2.5),
-        ("at capacity; retry_s: 30", 30),
-        ("retry_s=99999999", 3_600),
-        ("full", None),
-        ("", None),
-    ],
-)
-def test_a_server_at_capacity_names_the_wait(reason: str, wait_s: float | None) -> None:
-    assert wait_named_in(reason) == wait_s
 
 
 @pytest.mark.parametrize(

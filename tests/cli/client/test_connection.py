@@ -190,6 +190,7 @@ async def test_a_close_that_trying_again_cannot_help_ends_it(
     [
         (1001, "", 0),
         (1012, "", 0),
+        (1012, "restarting; retry_s=3.5", 3.5),
         (4408, "", 0),
         (4409, "", 0),
         (4413, "", 0),

@@ -155,3 +155,18 @@ def test_a_close_reason_fits_its_frame_and_keeps_its_hint(words: str, retry_s: f
     reason = close_reason(words.replace("retry_s", ""), retry_s=retry_s)
     assert len(reason.encode()) <= 123
     assert retry_delay_s(reason) == retry_s
+
+
+@pytest.mark.parametrize(
+    ("reason", "wait_s"),
+    [
+        ('{"retry_s": 7}', 7),
+        ("retry_s=2.5", 2.5),
+        ("at capacity; retry_s: 30", 30),
+        ("retry_s=99999999", 3_600),
+        ("full", None),
+        ("", None),
+    ],
+)
+def test_a_reason_names_a_wait_of_at_most_an_hour(reason: str, wait_s: float | None) -> None:
+    assert retry_delay_s(reason) == wait_s
