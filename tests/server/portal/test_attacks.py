@@ -62,6 +62,21 @@ async def test_a_session_gets_a_new_key_when_somebody_signs_in(world: World) -> 
         assert (given["httponly"], given["samesite"]) == (True, "Lax")
         async with victim.get("/api/telegram/status") as answer:
             assert answer.status == 401, "the planted key opens nothing"
+    async with world.browser("mallory") as browser:
+        before = {"Cookie": "; ".join(f"{each.key}={each.value}" for each in browser.cookie_jar)}
+        async with browser.post("/signin/invite", data={"code": world.invite("petr")}) as page:
+            assert page.status == 200
+    async with world.program() as other, other.get("/api/telegram/status", headers=before) as answer:
+        assert answer.status == 401, "the session before has ended"
+
+
+async def test_an_invitation_leads_to_no_other_site_whatever_the_cookie_says(world: World) -> None:
+    headers = {"Origin": world.url, "Cookie": "analyst-onward=%2F%2Fevil.example"}
+    async with (
+        aiohttp.ClientSession(world.url, headers=headers) as victim,
+        victim.post("/signin/invite", data={"code": world.invite("petr")}, allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
 
 
 async def test_cookies_are_bound_to_the_host_behind_https(tmp_path: Path) -> None:
@@ -168,6 +183,13 @@ async def test_thirty_one_failures_from_one_address_have_to_wait_and_one_a_minut
         assert answer.status == 200, "a good token is not held up by a broken program behind the same address"
 
 
+async def test_device_codes_are_not_to_be_had_in_any_number(world: World) -> None:
+    async with world.program() as app:
+        for asked in range(31):
+            async with app.post("/api/desktop/device", json={"device": "laptop"}) as answer:
+                assert answer.status == (429 if asked == 30 else 200)
+
+
 async def test_guessing_a_device_code_counts_against_the_person_too(world: World) -> None:
     async with world.browser("mallory") as browser:
         for _ in range(30):
@@ -193,8 +215,8 @@ async def test_addresses_behind_a_proxy_count_only_where_the_proxy_is_configured
         portal_world(tmp_path / "behind", trusted_proxies=("127.0.0.1",)) as world,
         world.program("wrong") as app,
     ):
-        for _ in range(31):
-            headers = {"X-Forwarded-For": "203.0.113.9, 192.0.2.1"}  # the first is what the client claims of itself
+        for number in range(31):
+            headers = {"X-Forwarded-For": f"203.0.113.{number}, 192.0.2.1"}  # the first is what the client claims
             async with app.get("/api/desktop/scripts", headers=headers) as answer:
                 last = answer.status
         assert last == 429
@@ -345,6 +367,9 @@ async def test_the_trial_user_needs_no_proof_and_nobody_else_exists_by_that_way(
     ):
         assert (page.status, page.url.path) == (200, "/")
         assert "<strong>trial</strong>" in await page.text()
+        world.portal.parts.accounts.set_disabled("trial", disabled=True, now=world.clock.now, by=ADMINISTRATOR)
+        async with browser.post("/signin/dev") as refused:
+            assert refused.status == 401
     (tmp_path / "other").mkdir()
     async with (
         portal_world(tmp_path / "other") as world,

@@ -234,6 +234,9 @@ async def test_a_chart_is_shown_to_its_owner_alone(world: World) -> None:
                 assert answer.headers["Cache-Control"].startswith("private")
         async with world.browser(user) as browser, browser.get("/api/notifications/images/abc.png") as answer:
             assert answer.status == status
+    await world.notify("petr", "n2", image="a.b.png")
+    async with world.program(world.token("petr")) as app, app.get("/api/notifications/images/a.b.png") as answer:
+        assert answer.status == 404, "section 1.4 tells what a name may be"
     async with world.program() as nobody:
         refusals = []
         for name in ("abc.png", "missing.png", "..%2F..%2Fetc%2Fpasswd", "abc.svg"):

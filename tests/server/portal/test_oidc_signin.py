@@ -121,6 +121,13 @@ async def test_a_failed_answer_spends_the_state_as_well(world: World) -> None:
             assert "no sign-in was begun" in (await page.text()).lower()
 
 
+async def test_failed_answers_count_like_other_guesses(world: World) -> None:
+    async with world.browser() as browser:
+        for tried in range(31):
+            async with browser.get("/signin/callback?state=guessed&code=guessed") as page:
+                assert page.status == (429 if tried == 30 else 401)
+
+
 async def test_an_answer_that_comes_after_ten_minutes_is_too_late(world: World) -> None:
     async with world.browser() as browser:
         async with browser.get("/signin/oidc", allow_redirects=False) as answer:
