@@ -103,6 +103,8 @@ def approvals_list(
 
     Example: analyst desktop approvals list
     """
+    from analyst_cli.desktop.screen.lines import approval_details  # noqa: PLC0415 - loads what --help need not
+
     found = _result(_ask("operator.status", {}))["approvals"]
     if as_json:
         output.json_line(found)
@@ -110,15 +112,13 @@ def approvals_list(
     if not found:
         output.note("nobody asks for anything")
     for approval in found:
-        peer = approval["peer"] or {}
-        output.line(
-            f"{approval['approvalId']}  expires in {approval['expiresInS']} s  asked by pid {peer.get('pid')} ({peer.get('exePath')})"
-        )
-        shown = _result(_ask("operator.reveal", {"approvalId": approval["approvalId"]}))["texts"] if texts else []
-        for number, action in enumerate(approval["actions"]):
-            output.line(f"  {describe(action)}")
-            if number < len(shown) and shown[number] is not None:
-                output.line(f"  text: {shown[number]!r}")
+        output.text(approval_details(approval))
+        if texts:
+            shown = _result(_ask("operator.reveal", {"approvalId": approval["approvalId"]}))["texts"]
+            for text in shown:
+                if text is not None:
+                    output.line(f"text: {text!r}")
+        output.line("")
     return 0
 
 
@@ -144,26 +144,6 @@ def approvals_deny(
     """
     output.line(_result(_ask("operator.deny", {"approvalId": approval_id}))["state"])
     return 0
-
-
-def describe(action: dict[str, Any]) -> str:
-    """Say in one line what an action would do."""
-    params, where = (
-        action["params"],
-        f"in {action['app'] or 'no application'}, window {action['windowTitle'] or '(none)'!r}",
-    )
-    match action["method"]:
-        case "desktop.typeText":
-            what = f"type {action['textLength']} characters into {action['element'] or 'what has the focus'}"
-        case "desktop.hotkey":
-            what = f"press {'+'.join(params.get('keys', []))}"
-        case "desktop.click":
-            what = f"click {action['element'] or params.get('target')}"
-        case "desktop.dismissModal":
-            what = f"dismiss the dialog by {params.get('strategy', {}).get('type')} {params.get('strategy', {}).get('titleContains', '')}".rstrip()
-        case method:
-            what = method
-    return f"{what} {where}"
 
 
 def _state(method: str) -> int:

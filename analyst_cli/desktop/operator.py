@@ -16,6 +16,7 @@ from analyst_cli import __version__
 from analyst_cli.desktop import rpc
 from analyst_cli.desktop.confirm import Approval
 from analyst_cli.desktop.errors import Code, DesktopProblem, invalid
+from analyst_cli.desktop.evidence import iso_time
 from analyst_cli.desktop.peer import Peer
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Operator:
             "tokens": host.book.live_count(now),
             "active": [
                 {
+                    "ts": iso_time(host.wall() - call.reins.elapsed_ms / 1000),
                     "executionId": call.execution_id,
                     "method": call.method,
                     "elapsedMs": call.reins.elapsed_ms,
@@ -189,7 +191,12 @@ class Operator:
             "approvalId": approval.id,
             "expiresInS": round(approval.expires_at - now),
             "ttlS": round(approval.ttl_s),
-            "peer": {"pid": requester.pid, "exePath": requester.exe_path, "digest": requester.identity_digest}
+            "peer": {
+                "pid": requester.pid,
+                "exePath": requester.exe_path,
+                "digest": requester.identity_digest,
+                "names": [each.name for each in requester.lineage],
+            }
             if requester
             else None,
             "actions": [{name: value for name, value in action.items() if name != "text"} for action in approval.shown],

@@ -28,9 +28,11 @@ class Ancestor(NamedTuple):
     pid: int
     start_time: int
     session: int
+    name: str = ""  # which the process may choose itself
 
 
 class _Stat(NamedTuple):
+    name: str
     parent: int
     session: int
     terminal: int
@@ -124,7 +126,7 @@ def lineage(pid: int) -> tuple[Ancestor, ...]:
     """Return a process and its ancestors, without the first process; empty where the system does not tell."""
     found: list[Ancestor] = []
     while pid > 1 and len(found) < 64 and (stat := _stat_of(pid)):
-        found.append(Ancestor(pid, stat.start_time, stat.session))
+        found.append(Ancestor(pid, stat.start_time, stat.session, stat.name))
         pid = stat.parent
     return tuple(found)
 
@@ -147,12 +149,17 @@ def _ended(pidfd: int) -> bool:
 
 def _stat_of(pid: int) -> _Stat | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        named, _, rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
     except OSError:
         return None
+    fields = rest.split()  # proc(5)
     return _Stat(
-        parent=int(fields[1]), session=int(fields[3]), terminal=int(fields[4]), start_time=int(fields[19])
-    )  # proc(5)
+        name=named.partition("(")[2],
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        terminal=int(fields[4]),
+        start_time=int(fields[19]),
+    )
 
 
 def _login_session(pid: int) -> str | None:

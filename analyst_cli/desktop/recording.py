@@ -25,6 +25,7 @@ async def begin_recording(call: Call[Any]) -> None:
     salt = call.host.salt_of(call.execution_id)
     shown = redacted_params(call.params, salt, include_text=call.settings.evidence.include_text)
     call.execution = await call.in_files(_begin, call, situation, shown)
+    call.host.pulse()  # the operator's screen shows what runs
 
 
 def _begin(call: Call[Any], situation: Situation, shown: dict[str, Any]) -> Execution:

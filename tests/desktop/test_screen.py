@@ -12,7 +12,14 @@ from textual.widgets import DataTable, OptionList, Static
 
 from analyst_cli.desktop.screen.app import HostScreenApp
 from analyst_cli.desktop.screen.dialogs import WordsDialog
-from analyst_cli.desktop.screen.lines import approval_details, approval_row, check_lines, recent_row, state_words
+from analyst_cli.desktop.screen.lines import (
+    action_words,
+    approval_details,
+    approval_row,
+    check_lines,
+    recent_row,
+    state_words,
+)
 from analyst_cli.desktop.screen.panels import Approvals
 from tests.support.fake_desktop_world import World, button, desktop_of, desktop_world
 
@@ -40,6 +47,11 @@ def words(app: HostScreenApp, selector: str) -> str:
     return str(app.screen.query_one(selector, Static).render())
 
 
+def rows(app: HostScreenApp) -> list[list[Any]]:
+    table = app.query_one(DataTable)
+    return [table.get_row_at(number) for number in range(table.row_count)]
+
+
 async def asked(world: World, method: str = "click", **params: Any) -> str:
     found = await world.result("confirm.issue", intent={"method": f"desktop.{method}", "params": params or CLICK})
     return str(found["approvalId"])
@@ -53,11 +65,40 @@ async def test_it_shows_state_permissions_and_recent_executions(tmp_path: Path) 
         await eventually(pilot, lambda: app.query_one(DataTable).row_count == 1)
 
 
+async def test_what_runs_is_shown_while_it_runs(tmp_path: Path) -> None:
+    async with screen_on(tmp_path) as (world, app, pilot):
+        waiting = asyncio.create_task(
+            world.call("waitUntil", condition={"selectorExists": {"titleContains": "Never"}}, meta={"requestId": "w"})
+        )
+        await eventually(pilot, lambda: rows(app))
+        assert [str(cell) for cell in rows(app)[0][1:]] == ["waitUntil", "… running", ""]
+        await world.result("abort", targetRequestId="w")
+        assert "error" in await waiting
+        await eventually(pilot, lambda: {"✗ aborted", "✓ ok"} == {str(row[2]) for row in rows(app)})
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_everything_that_decides_is_on_the_screen_at_once(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with screen_on(tmp_path, size) as (world, app, pilot):
+        await asked(world, "hotkey", keys="a")
+        await eventually(pilot, lambda: "press a" in words(app, "#details"))
+        target = {"selector": {"titleContains": "Name"}}
+        second = await asked(world, "typeText", text="x", target=target, options={"clearBefore": True})
+        await eventually(pilot, lambda: app.query_one(OptionList).option_count == 2)
+        await pilot.press("down")
+        await eventually(pilot, lambda: second in words(app, "#details"))
+        details = app.query_one("#details-pane")
+        assert details.max_scroll_y == 0
+        for part in ("application", "window", "now matches", "clearBefore", "text", "asked by"):
+            assert part in words(app, "#details")
+
+
 async def test_a_question_is_shown_with_all_that_decides_it_and_approved_with_one_key(tmp_path: Path) -> None:
     async with screen_on(tmp_path) as (world, app, pilot):
         approval_id = await asked(world)
         await eventually(pilot, lambda: "click button “Go”" in words(app, "#details"))
-        for part in ("org.example.App", "Main", "AXButton|Go|x=10,y=10,w=80,h=24", approval_id):
+        own_name = Path("/proc/self/comm").read_text().strip()
+        for part in ("org.example.App", "Main", "AXButton|Go|x=10,y=10,w=80,h=24", own_name, approval_id):
             assert part in words(app, "#details")
         await pilot.press("a")
         assert "token" in await world.result("confirm.await", approvalId=approval_id)
@@ -179,10 +220,19 @@ def test_the_words_of_the_screen() -> None:
         "app": None,
         "windowTitle": None,
         "element": None,
+        "matches": None,
         "textLength": None,
     }
     approval = {"approvalId": "a-1", "expiresInS": 9, "ttlS": 60, "peer": None, "actions": [action, action]}
     assert approval_row(approval) == "dismiss the dialog: esc and 1 more  (no application, 9 s)"
     assert "window       none" in approval_details(approval)
+    click = {**action, "method": "desktop.click", "params": {}}
+    field = "AXTextField|Name|x=1,y=2,w=3,h=4"
+    assert action_words({**click, "element": field, "matches": 1}) == "click textfield “Name”"
+    twins = {**click, "element": field, "matches": 2}
+    assert action_words(twins) == "click one of 2 elements, such as textfield “Name”"
+    assert f"2 elements, first {field}" in approval_details({**approval, "actions": [twins]})
+    gone = {**click, "element": "nothing matches now", "matches": 0}
+    assert action_words(gone) == "click an element (nothing matches now)"
     plain = {**action, "params": {"options": {"screenshots": False}}}
     assert "options" not in approval_details({**approval, "actions": [plain]})  # all of them are off

@@ -165,13 +165,15 @@ async def _shown(call: Call[IssueParams], intents: list[Intent], records: list[P
     shown = []
     for intent, record in zip(intents, records, strict=True):
         text = record.text if isinstance(record, TypeTextParams) else None
+        element, matches = _hit(call, record, snapshot)
         shown.append(
             {
                 "method": intent.method,
                 "params": redacted_params(record, call.host.salt_of("approval"), include_text=True),
                 "app": app.app_id if app else None,
                 "windowTitle": title,
-                "element": _hit(call, record, snapshot),
+                "element": element,
+                "matches": matches,
                 "textLength": len(text) if text is not None else None,
                 "text": text,  # stays in the host's memory; shown to the operator on request
             }
@@ -191,20 +193,18 @@ async def _preview(call: Call[Any], records: list[Params]) -> Snapshot | None:
         return None  # a person may still decide by what was asked
 
 
-def _hit(call: Call[Any], record: Params, snapshot: Snapshot | None) -> str | None:
-    """Name the element that an action would hit now; None for actions without one."""
+def _hit(call: Call[Any], record: Params, snapshot: Snapshot | None) -> tuple[str | None, int | None]:
+    """Name the element that an action would hit now, and how many it could be; why, for none; (None, None) for actions without one."""
     target = getattr(record, "target", UNSET)
     if not isinstance(target, Target):
-        return None
+        return None, None
     try:
         if target.reference is not None:
-            return fingerprint(
-                call.host.elements_of(call.peer).recall(target.reference.element_id, call.host.monotonic()).node
-            )
+            known = call.host.elements_of(call.peer).recall(target.reference.element_id, call.host.monotonic())
+            return fingerprint(known.node), 1
         if snapshot is None or snapshot.root is None or target.selector is UNSET:
-            return None
+            return None, None
         matches = resolve(snapshot.root, target.selector).matches
     except DesktopProblem as exc:
-        return exc.message
-    first = fingerprint(matches[0].node) if matches else "nothing matches now"
-    return first if len(matches) < 2 else f"{len(matches)} elements match: {first}, ..."
+        return exc.message, 0
+    return (fingerprint(matches[0].node) if matches else "nothing matches now"), len(matches)

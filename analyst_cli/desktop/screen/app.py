@@ -112,14 +112,18 @@ class HostScreenApp(App[None]):
             )
         self.refresh_bindings()
         self.query_one(StateBar).show(event.status, "")
-        self.query_one(Approvals).show(event.status["approvals"])
-        self.query_one(Recent).show(event.status["recent"])
+        self._show_questions(event.status["approvals"])
+        self.query_one(Recent).show(event.status["active"], event.status["recent"])
 
     def on_host_lost(self, event: HostLost) -> None:
         """Show that nobody serves; what was shown before is no longer true."""
         self._status = None
         self.query_one(StateBar).show(None, event.words)
-        self.query_one(Approvals).show([])
+        self._show_questions([])
+
+    def _show_questions(self, approvals: list[dict[str, Any]]) -> None:
+        self.query_one("#panes").set_class(bool(approvals), "-asked")  # what is asked gets the room
+        self.query_one(Approvals).show(approvals)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show the keys that mean something now; the preferences may hide the three of the menu."""

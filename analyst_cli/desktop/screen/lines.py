@@ -11,6 +11,7 @@ __all__ = [
     "check_lines",
     "permission_words",
     "recent_row",
+    "running_row",
     "state_words",
 ]
 
@@ -78,23 +79,27 @@ def approval_row(approval: dict[str, Any]) -> str:
 def approval_details(approval: dict[str, Any]) -> str:
     """Return everything that a person needs to decide about a question."""
     peer = approval["peer"] or {}
-    lines = [
-        f"{approval['approvalId']}: expires in {approval['expiresInS']} s; once approved, good for {approval['ttlS']} s",
-        f"asked by pid {peer.get('pid')}, {peer.get('exePath')}",
-    ]
+    own, *others = peer.get("names") or ["unknown"]
+    lines = []
     for action in approval["actions"]:
         lines += [
-            "",
             action_words(action),
             f"  application  {action['app'] or 'none'}",
             f"  window       {action['windowTitle'] or 'none'}",
         ]
         if action["element"]:
-            lines.append(f"  now matches  {action['element']}")
+            first = f"{action['matches']} elements, first " if (action["matches"] or 0) > 1 else ""
+            lines.append(f"  now matches  {first}{action['element']}")
         shown = {name: _short(value) for name, value in action["params"].items() if name not in {"text", "keys"}}
         lines += [f"  {name:<11}  {words}" for name, words in shown.items() if words]
         if action["textLength"] is not None:
-            lines.append(f"  text         {action['textLength']} characters (v shows them)")
+            lines.append(f"  text         {action['textLength']} characters")
+    lines.append(f"asked by       {own}, pid {peer.get('pid')}, {peer.get('exePath')}")
+    if others:
+        lines.append(f"  started by   {', '.join(others)}")
+    lines.append(
+        f"{approval['approvalId']}     expires in {approval['expiresInS']} s; once approved, good for {approval['ttlS']} s"
+    )
     return inert_text("\n".join(lines))
 
 
@@ -104,6 +109,11 @@ def recent_row(entry: dict[str, Any]) -> tuple[str, str, str, str]:
         "✓ ok" if entry["ok"] else f"✗ {(entry['errorCode'] or '').removeprefix('DESKTOP_').lower().replace('_', ' ')}"
     )
     return entry["ts"][11:19], entry["method"].removeprefix("desktop."), outcome, f"{entry['durationMs']} ms"
+
+
+def running_row(entry: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return the same of one that has not ended."""
+    return entry["ts"][11:19], entry["method"].removeprefix("desktop."), "… running", ""
 
 
 def check_lines(doctor: dict[str, Any]) -> str:
@@ -119,12 +129,15 @@ def check_lines(doctor: dict[str, Any]) -> str:
 
 
 def _element(action: dict[str, Any], otherwise: str) -> str:
-    found = action["element"]
+    found, matches = action["element"], action["matches"]
     if not found:
         return otherwise
+    if matches == 0:
+        return f"{otherwise} ({found})"
     role, _, rest = str(found).partition("|")
     title = rest.partition("|")[0]
-    return f"{role.removeprefix('AX').lower()} “{title}”" if title and not title.startswith("x=") else str(found)
+    named = f"{role.removeprefix('AX').lower()} “{title}”" if title and not title.startswith("x=") else str(found)
+    return f"one of {matches} elements, such as {named}" if matches > 1 else named
 
 
 def _short(value: Any) -> str:

@@ -8,7 +8,14 @@ from textual.content import Content
 from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
 
-from analyst_cli.desktop.screen.lines import approval_details, approval_row, permission_words, recent_row, state_words
+from analyst_cli.desktop.screen.lines import (
+    approval_details,
+    approval_row,
+    permission_words,
+    recent_row,
+    running_row,
+    state_words,
+)
 
 __all__ = ["Approvals", "Recent", "StateBar"]
 
@@ -89,7 +96,7 @@ class Approvals(Vertical):
 
 
 class Recent(Vertical):
-    """What was done lately, newest first."""
+    """What runs, and what was done lately, newest first."""
 
     def __init__(self) -> None:
         super().__init__(id="recent")
@@ -105,9 +112,10 @@ class Recent(Vertical):
         for name, width in {"Time": 8, "Method": 13, "Outcome": 24, "Took": 9}.items():
             self.query_one(DataTable).add_column(name, width=width)
 
-    def show(self, entries: list[dict[str, Any]]) -> None:
+    def show(self, active: list[dict[str, Any]], ended: list[dict[str, Any]]) -> None:
         """Show the executions."""
         table = self.query_one(DataTable)
         table.clear()
-        for entry in entries[:60]:
-            table.add_row(*(Content(cell) for cell in recent_row(entry)))
+        running = [running_row(entry) for entry in active if entry["executionId"]]
+        for row in [*running, *map(recent_row, ended)][:60]:
+            table.add_row(*(Content(cell) for cell in row))
