@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analyst_cli import output
+from analyst_cli import output, paths
 from analyst_cli.commands import options
 from analyst_cli.errors import AnalystError
 from analyst_cli.exit_codes import ExitCode
@@ -114,10 +115,21 @@ async def _findings(
     else:
         async for finding in network.network_findings(target):
             yield finding
-    places = server_side.Places() if socket is None else server_side.Places(socket=socket)
+    places = server_side.Places(socket=socket or paths.dispatch_socket(), data=_gateway_folder())
     if on_server or (on_server is None and (socket is not None or server_side.is_server(places))):
         for finding in server_side.server_findings(places, health=_health(places.socket)):
             yield finding
+
+
+def _gateway_folder() -> Path:
+    """Return where this machine's gateway keeps its data, as its settings say; the source system's place when they cannot be read."""
+    from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings  # noqa: PLC0415
+
+    with suppress(AnalystError):
+        folder = gateway_data_dir(gateway_settings(None, {})[0])
+        if folder.exists():
+            return folder
+    return Path("/data/notifications")
 
 
 def _health(socket: Path) -> dict[str, object] | str:

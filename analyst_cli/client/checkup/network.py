@@ -1,6 +1,7 @@
 """Checks of the way to the server: name, TLS, clock, version, WebSocket, sign-in, replay."""
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -86,9 +87,7 @@ async def _tls(target: Target) -> Finding:
             "have it renewed, or install your company's authority",
         )
     except OSError as problem:
-        return failed(
-            "TLS", f"no connection ({problem.strerror or problem})", "check that the server runs, and the firewall"
-        )
+        return failed("TLS", f"no connection ({_in_words(problem)})", "check that the server runs, and the firewall")
     days = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) / 86_400
     detail = f"{version}, the certificate is valid for {days:.0f} days"
     return fine("TLS", detail) if days > _CERTIFICATE_DAYS else warned("TLS", detail, "have the certificate renewed")
@@ -109,10 +108,11 @@ async def _portal(target: Target) -> AsyncIterator[Finding]:
                 date = answer.headers.get("Date")
                 took_s = time.time() - sent_at
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
-        words = f"{target.server} does not answer ({problem or type(problem).__name__})"
-        yield failed(
-            "server", words, "on the server: sudo systemctl status ws-gateway webapp; sudo journalctl -u webapp -n 50"
-        )
+        remedy = "on the server: sudo systemctl status ws-gateway webapp; sudo journalctl -u webapp -n 50"
+        if urlsplit(target.server).hostname in LOOPBACK:
+            remedy = "start it: analyst gateway serve"
+        yield failed("server", f"{target.server} does not answer ({_in_words(problem)})", remedy)
+        yield skipped("clock", "the server does not tell its time")
         return
     if isinstance(told, dict) and isinstance(told.get("protocol"), int):
         yield fine("server", f"protocol {told['protocol']}, answers in {took_s * 1000:.0f} ms")
@@ -121,6 +121,14 @@ async def _portal(target: Target) -> AsyncIterator[Finding]:
             "server", "an old one: no replay, marks stay on this machine", "ask for an upgrade to analyst gateway serve"
         )
     yield _clock(date, sent_at)
+
+
+def _in_words(problem: Exception) -> str:
+    """Say why in the system's words: what asyncio and aiohttp say names calls and addresses twice."""
+    number = getattr(problem, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number).lower()
+    return str(problem) or ("no answer in time" if isinstance(problem, TimeoutError) else type(problem).__name__)
 
 
 def _clock(date: str | None, now: float) -> Finding:

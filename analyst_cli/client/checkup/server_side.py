@@ -16,11 +16,16 @@ __all__ = ["Places", "is_server", "server_findings"]
 _SECRET = "DESKTOP_JWT_SECRET"  # noqa: S105 - the name of a variable
 _SHORTEST_SECRET = 32
 _TIMEOUT_S = 5.0
+_LEAST_READ_TIMEOUT_S = 120  # heartbeats come every 30 s
+_NGINX_UNITS_S = {"": 1, "s": 1, "ms": 0.001, "m": 60, "h": 3_600}  # longer ones are long enough
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the parts of an installation lie; the defaults are those of the source system."""
+    """Where the parts of an installation lie; the defaults are those of the source system.
+
+    `data` is the gateway's folder; without a secret in its environment, the gateway keeps one there.
+    """
 
     socket: Path = field(default_factory=paths.dispatch_socket)
     env_files: tuple[Path, ...] = (Path("/opt/data-analyst/.env"), Path("/opt/data-analyst/repo/.env"))
@@ -38,7 +43,7 @@ def server_findings(places: Places, *, health: Mapping[str, object] | str) -> It
     """Look at the server's parts; `health` is what the dispatch socket answered, or in words why it did not."""
     yield _socket(places.socket)
     yield _health(health)
-    yield _secret(places.env_files)
+    yield _secret(places.env_files, places.data / "jwt-secret")
     yield _nginx(places.nginx)
     yield from _units(places.units)
     yield _disk(places.data)
@@ -82,7 +87,7 @@ def _health(health: Mapping[str, object] | str) -> Finding:
     return fine("gateway", f"healthy, {health.get('connections')} connections ({names})")
 
 
-def _secret(files: tuple[Path, ...]) -> Finding:
+def _secret(files: tuple[Path, ...], own_file: Path) -> Finding:
     """Compare without ever showing: the web application and the gateway must sign and check with one secret."""
     found: dict[Path, str] = {}
     for path in files:
@@ -93,7 +98,7 @@ def _secret(files: tuple[Path, ...]) -> Finding:
         except (OSError, UnicodeDecodeError):
             return skipped("secret", f"{path} cannot be read by this user; try with sudo")
     if not found:
-        return skipped("secret", f"none of {', '.join(map(str, files))} is here")
+        return _own_secret(own_file) or skipped("secret", f"none of {', '.join(map(str, files))} is here")
     for path, secret in found.items():
         if (wrong := _wrong_with(path, secret)) is not None:
             return wrong
@@ -107,6 +112,19 @@ def _secret(files: tuple[Path, ...]) -> Finding:
             "secret", f"only {', '.join(map(str, found))} is here", f"the other part needs the same {_SECRET}"
         )
     return fine("secret", f"the same in {' and '.join(map(str, found))}")
+
+
+def _own_secret(path: Path) -> Finding | None:
+    """Look at the secret that a gateway has made for itself; None when there is none that can be seen."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    if about.st_mode & 0o077:
+        return failed("secret", f"{path} can be read by others", f"chmod 600 {path}")
+    if about.st_size < _SHORTEST_SECRET:
+        return failed("secret", f"{path} is shorter than 32 bytes", "analyst gateway rotate-secret --drop-old")
+    return fine("secret", f"the gateway's own, {path}")
 
 
 def _wrong_with(path: Path, secret: str) -> Finding | None:
@@ -134,7 +152,7 @@ def _nginx(folders: tuple[Path, ...]) -> Finding:
         return skipped("nginx", f"no site in {' or '.join(map(str, folders))}")
     for path in files:
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = re.sub(r"(?m)(^|\s)#.*$", "", path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return skipped("nginx", f"{path} cannot be read by this user; try with sudo")
         location = re.search(r"location\s+(?:=\s+|\^~\s+)?/ws/notifications/?\s*\{([^}]*)\}", text)
@@ -157,8 +175,8 @@ def _nginx(folders: tuple[Path, ...]) -> Finding:
                 f"location /ws/notifications in {path} lacks: {'; '.join(missing)}",
                 "add it, then: sudo nginx -t && sudo nginx -s reload",
             )
-        timeout = re.search(r"proxy_read_timeout\s+(\d+)(s?)\s*;", block)
-        if timeout is None or int(timeout[1]) < 120:
+        timeout = re.search(r"proxy_read_timeout\s+(\d+)(ms|[smhdwMy]?)\s*;", block)
+        if timeout is None or int(timeout[1]) * _NGINX_UNITS_S.get(timeout[2], 86_400) < _LEAST_READ_TIMEOUT_S:
             return warned(
                 "nginx",
                 f"location /ws/notifications in {path} has a short proxy_read_timeout",

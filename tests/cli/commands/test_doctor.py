@@ -94,6 +94,20 @@ def test_secrets_that_disagree_are_found_and_never_shown(places: Places, content
     assert SECRET[::-1] not in repr(found)
 
 
+def test_without_env_files_the_secret_in_the_data_folder_is_looked_at(places: Places) -> None:
+    for path in places.env_files:
+        path.unlink()
+    assert checked(places)["secret"].status == "skipped"
+    own = places.data / "jwt-secret"
+    own.write_text(SECRET)
+    own.chmod(0o640)
+    assert checked(places)["secret"].remedy == f"chmod 600 {own}"
+    own.chmod(0o600)
+    assert checked(places)["secret"].status == "ok"
+    own.write_text("short")
+    assert "rotate-secret" in checked(places)["secret"].remedy
+
+
 def test_a_secret_that_everybody_can_read_is_found(places: Places) -> None:
     places.env_files[0].chmod(0o644)
     assert "read by everybody" in checked(places)["secret"].detail
@@ -105,6 +119,9 @@ def test_a_secret_that_everybody_can_read_is_found(places: Places) -> None:
         ("server { location / { } }", "failed", "no location /ws/notifications"),
         (NGINX.replace("proxy_set_header Upgrade $http_upgrade;", ""), "failed", "Upgrade $http_upgrade"),
         (NGINX.replace("proxy_read_timeout 86400s;", ""), "warning", "short proxy_read_timeout"),
+        (NGINX.replace("86400s", "30"), "warning", "short proxy_read_timeout"),
+        ("\n".join("# " + line for line in NGINX.splitlines()), "failed", "no location"),
+        (NGINX.replace("86400s", "1d"), "ok", "location /ws/notifications"),
         (NGINX, "ok", "location /ws/notifications"),
     ],
 )
@@ -148,6 +165,14 @@ async def test_an_old_gateway_is_told_from_a_new_one(tmp_path: Path, monkeypatch
 async def test_a_name_that_is_not_known_skips_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [one async for one in network_findings(Target("https://no-such-host.invalid"))]
     assert [one.status for one in found] == ["failed", *["skipped"] * 5]
+
+
+async def test_a_server_that_is_down_is_told_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYST_TOKEN", "t")
+    found = await on_network("http://127.0.0.1:9")
+    assert found["server"].detail == "http://127.0.0.1:9 does not answer (connection refused)"
+    assert found["server"].remedy == "start it: analyst gateway serve"
+    assert found["clock"].status == "skipped"
 
 
 class _Portal(BaseHTTPRequestHandler):
