@@ -187,9 +187,7 @@ def _notifications(environ: Mapping[str, str]) -> Finding:
         "osc99": "by the terminal (OSC 99)", "bell": "by the terminal's bell alone", "off": "nowhere",
     }[way]  # fmt: skip
     if way in {"bell", "off"} and via == "auto":
-        remedy = (
-            "in tmux: set -g allow-passthrough on; over SSH: use a terminal that shows OSC notifications (docs/cli.md)"
-        )
+        remedy = "in tmux: set -g allow-passthrough on; over SSH: use a terminal that shows OSC notifications (docs/settings.md)"
         return warned("notifications", f"shown {words}", remedy)
     return fine("notifications", f"shown {words}; try it with: analyst doctor --notify")
 

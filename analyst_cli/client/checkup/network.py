@@ -111,7 +111,7 @@ async def _portal(target: Target) -> AsyncIterator[Finding]:
         remedy = "on the server: sudo systemctl status ws-gateway webapp; sudo journalctl -u webapp -n 50"
         if urlsplit(target.server).hostname in LOOPBACK:
             remedy = "start it: analyst gateway serve"
-        yield failed("server", f"{target.server} does not answer ({_in_words(problem)})", remedy)
+        yield failed("server", f"{target.server} does not answer as it should ({_in_words(problem)})", remedy)
         yield skipped("clock", "the server does not tell its time")
         return
     if isinstance(told, dict) and isinstance(told.get("protocol"), int):
@@ -125,9 +125,13 @@ async def _portal(target: Target) -> AsyncIterator[Finding]:
 
 def _in_words(problem: Exception) -> str:
     """Say why in the system's words: what asyncio and aiohttp say names calls and addresses twice."""
-    number = getattr(problem, "errno", None)
-    if isinstance(number, int) and number > 0:
-        return os.strerror(number).lower()
+    problem = getattr(problem, "os_error", problem)
+    if isinstance(problem, ssl.SSLError):
+        return str(getattr(problem, "verify_message", "") or problem.reason or "TLS failed")
+    if isinstance(problem, OSError) and (problem.errno or 0) > 0:
+        return os.strerror(problem.errno or 0).lower()
+    if isinstance(problem, ValueError):
+        return "what it says is no JSON: is it an analyst server?"
     return str(problem) or ("no answer in time" if isinstance(problem, TimeoutError) else type(problem).__name__)
 
 

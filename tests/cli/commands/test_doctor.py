@@ -170,7 +170,7 @@ async def test_a_name_that_is_not_known_skips_the_rest(monkeypatch: pytest.Monke
 async def test_a_server_that_is_down_is_told_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANALYST_TOKEN", "t")
     found = await on_network("http://127.0.0.1:9")
-    assert found["server"].detail == "http://127.0.0.1:9 does not answer (connection refused)"
+    assert found["server"].detail == "http://127.0.0.1:9 does not answer as it should (connection refused)"
     assert found["server"].remedy == "start it: analyst gateway serve"
     assert found["clock"].status == "skipped"
 
