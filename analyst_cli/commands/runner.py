@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from analyst_cli import output
+from analyst_cli import output, paths
 from analyst_cli.commands.runner_options import (
     PYTHON,
     SCRIPTS,
@@ -36,6 +36,13 @@ app = typer.Typer(
     help="Run the notification scripts of this account and hand their alerts to the gateway.\n\nExample: analyst runner once",
 )
 
+_VARIABLES = {
+    "--scripts": "ANALYST_SCRIPTS_DIR",
+    "--state": "ANALYST_NOTIFICATIONS_DIR",
+    "--socket": "WS_DISPATCH_SOCKET",
+    "--user": "ANALYST_USER",
+    "--python": "ANALYST_SCRIPT_PYTHON",
+}
 PARALLEL = typer.Option(
     8, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
 )
@@ -221,13 +228,7 @@ def install(
     from analyst_server.runner.install import installation, usual_kind  # noqa: PLC0415
 
     flags = {"--scripts": scripts, "--state": state, "--socket": socket, "--user": user or None, "--python": python}
-    named = [
-        word
-        for flag, value in flags.items()
-        if value is not None
-        for word in (flag, str(value if flag == "--user" else Path(value).absolute()))
-    ]
-    command = [*_this_program(), "runner", "once", "--quiet", *named]
+    command = [*_this_program(), "runner", "once", "--quiet", *_named(flags)]
     with server_errors():
         plan = installation(kind or usual_kind(), command=command, home=Path.home())
         if remove:
@@ -240,6 +241,19 @@ def install(
             typer.confirm("Install this?", abort=True, err=True)
         plan.install()
     output.note(f"installed; take it away with: analyst runner install --with {plan.kind} --remove")
+
+
+def _named(flags: dict[str, Path | str | None]) -> list[str]:
+    """Return the flags with which a runner that is started without this environment finds what it finds here."""
+    here = {flag: os.environ.get(variable) or None for flag, variable in _VARIABLES.items()}
+    socket = paths.dispatch_socket()
+    if socket != paths.SYSTEM_DISPATCH_SOCKET and (here["--socket"] or socket.exists()):
+        here["--socket"] = str(socket)  # cron has no XDG_RUNTIME_DIR
+    words: list[str] = []
+    for flag, given in flags.items():
+        if (value := given or here[flag]) is not None:
+            words += [flag, str(value if flag == "--user" else Path(value).absolute())]
+    return words
 
 
 def _this_program() -> list[str]:

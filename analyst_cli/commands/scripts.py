@@ -223,7 +223,7 @@ def explain(name: str = NAME, *, scripts: Path | None = SCRIPTS, state: Path | N
     settings = runner_settings(scripts=scripts, state=state)
     with server_errors(), _history(settings) as history:
         script = find_script(settings.scripts_dir, name)
-        for sentence in explained(script, history, now=time.time()):
+        for sentence in explained(settings, script, history, now=time.time()):
             output.line(sentence)
 
 
@@ -242,13 +242,22 @@ def history(
       analyst scripts history
       analyst scripts history revenue_check --limit 100 --json
     """
+    from analyst_server.runner.overview import known_runs  # noqa: PLC0415
+    from analyst_server.runner.scripts import find_script  # noqa: PLC0415
+
     settings = runner_settings(scripts=scripts, state=state)
     with server_errors(), _history(settings) as past:
-        runs = past.runs(name.removesuffix(".py"), limit=limit)
+        runs = known_runs(settings, past, name.removesuffix(".py"), limit=limit)
+        if name and not runs:
+            find_script(
+                settings.scripts_dir, name
+            )  # a slip of the keyboard is told apart from a script that has not run
     if json:
         for record in runs:
             output.json_line(asdict(record))
         return
+    if not runs:
+        output.note("no run is remembered here" if not name else f"{name} has never run here")
     rows = [
         (
             time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.started_at)),

@@ -16,7 +16,7 @@ import msgspec
 
 from analyst_server.runner.cooldown import DEFAULT_COOLDOWN, duration_s
 
-__all__ = ["DEFAULT_TIMEOUT_S", "BadDeclaration", "Declaration", "read_declaration"]
+__all__ = ["DEFAULT_TIMEOUT_S", "BadDeclaration", "Declaration", "line_of_key", "read_declaration"]
 
 DEFAULT_TIMEOUT_S = 60.0  # section 1.6 of the protocol
 MAX_TIMEOUT_S = 3_600.0
@@ -76,8 +76,19 @@ def read_declaration(source: str) -> Declaration:
     if len(blocks) > 1:
         raise BadDeclaration("a second block; one is enough", _line_of(source, blocks[1].start()))
     first_line = _line_of(source, blocks[0].start("content"))
-    content = "\n".join(line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines())
+    content = _uncommented(blocks[0]["content"])
     return _checked(_toml(content, first_line), content, first_line)
+
+
+def line_of_key(source: str, key: str) -> int:
+    """Return in which line of a script its block, which can be read, names a key."""
+    block = next(match for match in _BLOCK.finditer(source) if match["type"] == "analyst")
+    first_line = _line_of(source, block.start("content"))
+    return _line_of_key(_uncommented(block["content"]), key, first_line)
+
+
+def _uncommented(content: str) -> str:
+    return "\n".join(line[2:] if line.startswith("# ") else line[1:] for line in content.splitlines())
 
 
 def _toml(content: str, first_line: int) -> dict[str, Any]:
@@ -98,8 +109,7 @@ def _checked(table: dict[str, Any], content: str, first_line: int) -> Declaratio
         declared = msgspec.convert(table, Declaration)
     except msgspec.ValidationError as exc:
         key = str(exc).rpartition("$.")[2].partition("`")[0].partition("[")[0]
-        problem = f"{key}: {str(exc).partition(' - at ')[0][:1].lower()}{str(exc).partition(' - at ')[0][1:]}"
-        raise BadDeclaration(problem, _line_of_key(content, key, first_line)) from exc
+        raise BadDeclaration(f"{key}: {_wanted(key)}", _line_of_key(content, key, first_line)) from exc
     for key, units in (("timeout", "smh"), ("jitter", "smh"), ("cooldown", "mhd")):
         value = getattr(declared, key)
         try:
@@ -109,6 +119,17 @@ def _checked(table: dict[str, Any], content: str, first_line: int) -> Declaratio
         if key == "timeout" and value and not 1 <= seconds <= MAX_TIMEOUT_S:
             raise BadDeclaration(f"timeout: {value!r} is not within 1s and 1h", _line_of_key(content, key, first_line))
     return declared
+
+
+def _wanted(key: str) -> str:
+    match key:
+        case "tags":
+            return 'must be a list of texts, as in ["a", "b"]'
+        case "priority":
+            return "must be one of low, normal, high, critical, in quotes"
+        case "failure_alerts" | "enabled":
+            return "must be true or false"
+    return "must be a text in quotes"
 
 
 def _line_of(source: str, position: int) -> int:

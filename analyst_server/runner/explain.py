@@ -45,7 +45,7 @@ def explain(
         lines.append(
             f"Its cooldown lasts until {times(cooldown_until)}; nothing is sent before, unless its status changes or a person runs it."
         )
-    else:
+    elif not script.problem:
         lines.append("No cooldown holds it back: what it says next is sent.")
     lines += _next_run(script, now, next_run, last_beat, times)
     return lines
@@ -114,8 +114,10 @@ def _failing(health: Health, runs: Sequence[RunRecord], now: float, times: Calla
 def _next_run(
     script: Script, now: float, next_run: float | None, last_beat: float | None, times: Callable[[float], str]
 ) -> list[str]:
+    if script.problem:
+        return [f"It does not run before that is mended: analyst scripts edit {script.stem}"]
     if next_run is None:
-        return ["It will not run again."]
+        return ["It does not run by itself."]
     when = (
         f"`{script.schedule.text}`"
         if script.has_schedule

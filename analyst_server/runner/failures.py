@@ -42,8 +42,8 @@ def after_run(health: Health, record: RunRecord, *, now: float, owner: str) -> t
 def overdue_alert(
     health: Health, *, stem: str, due_at: float, due_words: str, why: str, owner: str
 ) -> tuple[Health, dict[str, Any] | None]:
-    """Return the notification that a script has not run at `due_at`; once for each due time."""
-    if health.told_overdue_for is not None and health.told_overdue_for >= due_at:
+    """Return the notification that a script has not run at `due_at`; not again for a due time soon after one that has been told."""
+    if health.told_overdue_for is not None and due_at - health.told_overdue_for < REPEAT_AFTER_S:
         return health, None
     return replace(health, told_overdue_for=due_at), {
         "id": f"overdue-{stem}-{int(due_at)}",

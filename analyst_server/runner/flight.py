@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analyst_server.runner import cooldown, notices
+from analyst_server.runner.cooldown_file import begin_cooldown, last_sent
 from analyst_server.runner.dispatching import Dispatched, GatewayAway, GatewayRefused, dispatch_somehow
 from analyst_server.runner.history import History, WaitingAlert
 from analyst_server.runner.landing import Landed, run_script
@@ -106,7 +107,7 @@ class Flight:
             self.history.waited(alert, outcome=_outcome(sent), reason=reason, cooldown_until=until)
             self.history.take_held_back(alert.stem, reset=True)
             if until is not None:
-                self._start_cooldown(alert.stem)
+                begin_cooldown(self.settings.cooldown_file(alert.stem), now=self.now())
             _forget_image(alert)
             went += 1
         return went
@@ -136,7 +137,9 @@ class Flight:
             and not self.settings.ignore_cooldown
             and not self._status_changed(record)
         ):
-            held = cooldown.decide(last_sent=self._last_sent(record.stem), cooldown_s=seconds, now=self.now())
+            held = cooldown.decide(
+                last_sent=last_sent(self.settings.cooldown_file(record.stem)), cooldown_s=seconds, now=self.now()
+            )
         if held.until is not None:
             count = self.history.hold_back(record.stem)
             reason = f"in its cooldown until {both_times(held.until)}; {count} held back since the last alert"
@@ -153,7 +156,7 @@ class Flight:
         except GatewayRefused as exc:
             return replace(record, outcome=Outcome.REFUSED, reason=str(exc))
         if begins_cooldown:
-            self._start_cooldown(record.stem)
+            begin_cooldown(self.settings.cooldown_file(record.stem), now=self.now())
             record = replace(record, cooldown_until=self.now() + cooldown_s)
         self.history.take_held_back(record.stem, reset=True)
         return replace(record, outcome=_outcome(sent), notification_id=sent.id, warnings=record.warnings + warnings)
@@ -185,19 +188,6 @@ class Flight:
         """Tell whether the alert says firing after resolved or the other way round: no cooldown may hold that back."""
         last = self.history.last_sent_status(record.stem)
         return bool(record.status and last and record.status != last)
-
-    def _last_sent(self, stem: str) -> float | None:
-        try:
-            return cooldown.last_sent_of(self.settings.cooldown_file(stem).read_bytes())
-        except (OSError, ValueError):  # never sent, or damaged: then a repeat is better than a silence
-            return None
-
-    def _start_cooldown(self, stem: str) -> None:
-        path = self.settings.cooldown_file(stem)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_suffix(".json.new")
-        fresh.write_text(cooldown.state_text(self.now()), "utf-8")
-        fresh.replace(path)
 
 
 def _forget_image(alert: WaitingAlert) -> None:

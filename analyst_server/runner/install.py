@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -31,6 +32,7 @@ class Installation:
     kind: str
     files: tuple[tuple[Path, str], ...]  # empty for cron: its table is changed by crontab(1)
     line: str = ""  # cron only
+    before: tuple[tuple[str, ...], ...] = ()  # may fail
     enable: tuple[tuple[str, ...], ...] = ()
     disable: tuple[tuple[str, ...], ...] = ()
 
@@ -49,6 +51,9 @@ class Installation:
         for path, text in self.files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
+        for command in self.before:
+            with suppress(InstallProblem):  # an earlier one is not there
+                _run(command)
         for command in self.enable:
             _run(command)
 
@@ -94,6 +99,7 @@ def installation(kind: str, *, command: Sequence[str], home: Path) -> Installati
             return Installation(
                 "launchd",
                 ((path, _PLIST.format(label=LABEL, words=words)),),
+                before=(("launchctl", "bootout", domain, str(path)),),  # bootstrap refuses what is loaded already
                 enable=(("launchctl", "bootstrap", domain, str(path)),),
                 disable=(("launchctl", "bootout", domain, str(path)),),
             )

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["RUN_FOLDER_PREFIX", "Busy", "FlightLock", "single_flight"]
+__all__ = ["RUN_FOLDER_PREFIX", "Busy", "FlightLock", "is_flying", "single_flight"]
 
 RUN_FOLDER_PREFIX = "analyst-run-"
 
@@ -46,6 +46,21 @@ def single_flight(path: Path) -> Iterator[FlightLock]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def is_flying(path: Path) -> bool:
+    """Tell whether somebody holds the lock of a script."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _end_left_behind(content: bytes) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from analyst_server.errors import RequestRefused
 from analyst_server.runner.dispatching import GatewayAway, dispatch
@@ -13,7 +14,7 @@ from analyst_server.runner.scripts import Script
 from analyst_server.runner.settings import RunnerSettings
 from analyst_server.wire.inert import inert_text
 
-__all__ = ["tell_owner", "write_log"]
+__all__ = ["tell", "tell_owner", "write_log"]
 
 MAX_LOG_BYTES = 512 * 1024  # then it becomes `<stem>.log.1`
 
@@ -40,9 +41,18 @@ def tell_owner(settings: RunnerSettings, history: History, script: Script, recor
     health, notice = after_run(history.health(record.stem), record, now=now, owner=owner)
     if notice is not None and settings.failure_alerts and script.declaration.failure_alerts:
         try:
-            dispatch(settings.socket, user=owner, notification=notice)
+            tell(settings, owner, notice)
         except GatewayAway:
             return  # the health stays as it was, so it is told next time
-        except RequestRefused:
-            pass  # an unknown owner does not become known by trying again; the history has the failure
     history.set_health(record.stem, health)
+
+
+def tell(settings: RunnerSettings, owner: str, notice: dict[str, Any]) -> None:
+    """Tell the owner of a script, or the user if the gateway refuses the owner's name. Raises `GatewayAway`."""
+    try:
+        dispatch(settings.socket, user=owner, notification=notice)
+    except RequestRefused as exc:
+        if owner != settings.user:
+            words = f"{notice['message']}\n\nThis is for its owner {owner[:100]!r}, but {exc.problem}."
+            with suppress(RequestRefused):
+                dispatch(settings.socket, user=settings.user, notification=notice | {"message": words})

@@ -5,11 +5,10 @@ looks at the same history and tells.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from analyst_server.errors import RequestRefused
-from analyst_server.runner.dispatching import GatewayAway, dispatch
+from analyst_server.runner import notices
+from analyst_server.runner.dispatching import GatewayAway
 from analyst_server.runner.failures import overdue_alert
 from analyst_server.runner.history import History
 from analyst_server.runner.local_time import both_times
@@ -64,7 +63,7 @@ def tell_of_late(
 
 
 def tell(settings: RunnerSettings, history: History, overdue: Overdue) -> None:
-    """Tell the owner, once for each due time, unless that is switched off."""
+    """Tell the owner, once for each due time and at most every six hours, unless that is switched off."""
     declared = overdue.script.declaration
     if not (settings.failure_alerts and declared.failure_alerts):
         return
@@ -80,9 +79,8 @@ def tell(settings: RunnerSettings, history: History, overdue: Overdue) -> None:
     )
     if notice is None:
         return
-    with suppress(RequestRefused):  # an unknown owner does not become known by trying again
-        try:
-            dispatch(settings.socket, user=owner, notification=notice)
-        except GatewayAway:
-            return  # told next time
+    try:
+        notices.tell(settings, owner, notice)
+    except GatewayAway:
+        return  # told next time
     history.set_health(stem, health)

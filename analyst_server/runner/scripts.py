@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from analyst_server.errors import ServerError
-from analyst_server.runner.declaration import BadDeclaration, Declaration, read_declaration
+from analyst_server.runner.declaration import BadDeclaration, Declaration, line_of_key, read_declaration
 from analyst_server.runner.local_time import local_zone
 from analyst_server.runner.schedule import BadSchedule, Schedule, parse_schedule
 
@@ -60,21 +60,21 @@ class Script:
 
 def find_scripts(folder: Path) -> list[Script]:
     """Return the scripts of a folder by name; those whose names begin with `_` or `.` are none, nor is a missing folder an error."""
-    if not folder.is_dir():
-        return []
-    return [
-        load(path) for path in sorted(folder.glob("*.py")) if path.is_file() and not path.name.startswith(("_", "."))
-    ]
+    return [load(path) for path in _paths(folder)]
 
 
 def find_script(folder: Path, name: str) -> Script:
     """Return the script called `name` (with or without `.py`). Raises `ScriptNotFound`."""
-    stem = name.removesuffix(".py")
-    path = folder / f"{stem}.py"
-    if not _NAME.fullmatch(stem) or not path.is_file():
-        there = ", ".join(script.stem for script in find_scripts(folder)) or "none"
-        raise ScriptNotFound(f"there is no script {name!r} in {folder}", f"there are: {there}")
+    paths = {path.stem: path for path in _paths(folder)}
+    path = paths.get(name.removesuffix(".py"))
+    if path is None:
+        there = f"there are: {', '.join(paths)}" if paths else "make one with: analyst scripts new revenue_check"
+        raise ScriptNotFound(f"there is no script {name!r} in {folder}", there)
     return load(path)
+
+
+def _paths(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.py")) if path.is_file() and not path.name.startswith(("_", "."))]
 
 
 def load(path: Path) -> Script:
@@ -85,8 +85,9 @@ def load(path: Path) -> Script:
     except OSError as exc:
         return Script(path, Declaration(), plain, "", problem=f"cannot be read: {exc.strerror}")
     content_hash = hashlib.sha256(content).hexdigest()
+    source = content.decode("utf-8-sig", errors="replace")
     try:
-        declared = read_declaration(content.decode(errors="replace"))
+        declared = read_declaration(source)
         schedule = parse_schedule(
             declared.schedule or EVERY_ONCE,
             zone=declared.timezone,
@@ -94,9 +95,16 @@ def load(path: Path) -> Script:
             stem=path.stem,
             jitter_s=declared.jitter_s,
         )
-    except (BadDeclaration, BadSchedule) as exc:
-        return Script(path, Declaration(), plain, content_hash, problem=f"the block at its top cannot be used: {exc}")
+    except BadSchedule as exc:
+        key = "timezone" if str(exc).startswith("timezone") else "schedule"
+        return _unusable(path, content_hash, plain, BadDeclaration(str(exc), line_of_key(source, key)))
+    except BadDeclaration as exc:
+        return _unusable(path, content_hash, plain, exc)
     return Script(path, declared, schedule, content_hash)
+
+
+def _unusable(path: Path, content_hash: str, plain: Schedule, problem: BadDeclaration) -> Script:
+    return Script(path, Declaration(), plain, content_hash, problem=f"the block at its top cannot be used: {problem}")
 
 
 def create_script(folder: Path, name: str, *, sample: str) -> Path:

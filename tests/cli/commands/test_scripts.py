@@ -205,3 +205,19 @@ def test_a_sample_without_its_libraries_says_what_to_install(analyst: Analyst, h
     done = analyst("scripts", "test", "revenue_drop", "--python", str(bare))
     assert "this sample needs: python -m pip install duckdb matplotlib pandas vega-datasets" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_history_of_a_misspelt_script_is_no_empty_list(analyst: Analyst, scripts: Path) -> None:
+    (scripts / "load.py").write_text(QUIET)
+    misspelt, fresh, all_of_them = (analyst("scripts", "history", *name) for name in (["laod"], ["load"], []))
+    assert (misspelt.returncode, "there are: load" in misspelt.stderr) == (1, True)
+    assert (fresh.returncode, fresh.stdout, fresh.stderr) == (0, "", "load has never run here\n")
+    assert (all_of_them.returncode, all_of_them.stderr) == (0, "no run is remembered here\n")
+
+
+def test_what_is_installed_finds_what_the_environment_names_here(analyst: Analyst, home: Path) -> None:
+    shown = analyst("runner", "install", "--with", "cron", "--user", "jana", ANALYST_SCRIPTS_DIR="/srv/scripts")
+    line = shown.stdout.splitlines()[1]
+    assert (
+        f"once --quiet --scripts /srv/scripts --socket {home}/ws.sock --user jana --python {sys.executable} #" in line
+    )

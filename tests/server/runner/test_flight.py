@@ -15,6 +15,7 @@ from analyst_server.runner.history import History
 from analyst_server.runner.landing import run_script
 from analyst_server.runner.locks import single_flight
 from analyst_server.runner.outcomes import Outcome, Trigger
+from analyst_server.runner.overview import known_runs
 from analyst_server.runner.scripts import load
 from tests.server.runner.conftest import Bench
 from tests.support.eventually import eventually, is_gone
@@ -222,6 +223,19 @@ def test_the_owner_is_told_not_the_user_and_not_at_all_where_it_is_switched_off(
     assert len(bench.gateway.received) == 1
 
 
+def test_an_owner_whom_the_gateway_refuses_is_stood_in_for_by_the_user(bench: Bench) -> None:
+    accept = bench.gateway.answer
+    bench.gateway.answer = lambda body: (400, {"error": "no user name"}) if body["user"] != "petr" else accept(body)
+    bench.write("broken", "raise SystemExit(1)", 'owner = "jana doe"')
+    bench.run("broken")
+    assert [body["user"] for body in bench.gateway.received] == ["jana doe", "petr"]
+    assert bench.gateway.notifications[1]["message"].endswith(
+        "This is for its owner 'jana doe', but the gateway refused it: no user name."
+    )
+    bench.run("broken")
+    assert len(bench.gateway.received) == 2
+
+
 def test_a_failure_that_could_not_be_told_is_told_after_the_next_run(bench: Bench) -> None:
     accept = bench.gateway.answer
     bench.gateway.answer = lambda _: (503, {"error": "away"})
@@ -253,6 +267,7 @@ def test_the_same_script_started_twice_flies_once(bench: Bench, tmp_path: Path) 
     assert eventually(lambda: bench.history.runs("slow"))
     with pytest.raises(Busy):
         bench.run("slow")
+    assert known_runs(bench.settings, bench.history, limit=1)[0].outcome is Outcome.RUNNING
     (tmp_path / "go").touch()
     thread.join(20)
     assert outcomes == [Outcome.QUIET]
@@ -274,6 +289,8 @@ def test_what_a_killed_runner_left_behind_is_ended_and_said(bench: Bench, tmp_pa
     runner.kill()
     runner.wait()
     os.kill(left_behind, 0)
+    (seen,) = known_runs(bench.settings, bench.history, "hangs", limit=9)
+    assert (seen.outcome, seen.reason) == (Outcome.INTERRUPTED, "the runner ended in the middle of it")
     bench.write("hangs", "print('{\"notify\": false}')")
     bench.run("hangs")
     assert eventually(lambda: is_gone(left_behind))

@@ -41,6 +41,25 @@ def test_a_percent_sign_does_not_end_a_crontab_line() -> None:
     assert line == "*/5 * * * * analyst --user 100\\% # analyst runner"
 
 
+def test_what_is_loaded_already_is_taken_out_before_it_is_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launchctl that does as Apple's: bootstrap refuses what is loaded, bootout what is not."""
+    (tmp_path / "bin").mkdir()
+    launchctl = tmp_path / "bin" / "launchctl"
+    launchctl.write_text(
+        f"#!/bin/sh\ncase $1 in bootstrap) set -o noclobber; : > {tmp_path}/loaded ;; bootout) rm {tmp_path}/loaded ;; esac\n"
+    )
+    launchctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    for user in ("petr", "jana"):
+        installation("launchd", command=["analyst", "--user", user], home=tmp_path).install()
+    plan = installation("launchd", command=["analyst"], home=tmp_path)
+    assert "jana" in plan.files[0][0].read_text()
+    assert [plan.remove(), plan.remove()] == [True, False]
+    assert not (tmp_path / "loaded").exists()
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(InstallProblem, match="choose one of cron, systemd, launchd"):
         installation("at", command=["analyst"], home=Path("/"))

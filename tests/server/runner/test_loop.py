@@ -65,7 +65,12 @@ def test_a_day_with_the_change_of_clocks_cooldowns_and_a_sleep(bench: Bench) -> 
     told = [notice for notice in bench.gateway.notifications if "runner" in notice.get("tags", [])]
     assert told == []  # 13 minutes late is within the grace
     text = "\n".join(
-        explained(load(bench.settings.scripts_dir / "hourly.py"), bench.history, now=at("2026-03-29 15:05"))
+        explained(
+            bench.settings,
+            load(bench.settings.scripts_dir / "hourly.py"),
+            bench.history,
+            now=at("2026-03-29 15:05"),
+        )
     )
     assert "Its cooldown lasts until 2026-03-29 15:13 UTC" in text
     assert "It runs next at 2026-03-29 16:00 UTC (`0 * * * *`)." in text
@@ -114,6 +119,18 @@ def test_the_dead_mans_switch_speaks_when_no_runner_does(bench: Bench) -> None:
     (body,) = bench.gateway.received
     assert body["user"] == "jana"
     assert "The runner last showed a sign of life at 2027-01-15 08:00 UTC." in body["notification"]["message"]
+
+
+def test_a_script_that_is_due_every_minute_is_told_of_once_in_six_hours(bench: Bench) -> None:
+    bench.write("often", SAYS, 'schedule = "* * * * *"\ntimezone = "UTC"')
+    run_once(bench.flight, Reports())
+    told = []
+    for _ in range(27):  # every 15 minutes for 6 h 45 min
+        bench.pass_time(900)
+        for late in find_overdue(bench.settings, bench.history, now=bench.clock[0]):
+            tell(bench.settings, bench.history, late)
+        told.append(len(bench.gateway.received))
+    assert [told.index(1), told.index(2), told[-1]] == [1, 25, 2]
 
 
 def test_one_script_that_cannot_be_recorded_holds_up_nobody(bench: Bench) -> None:
