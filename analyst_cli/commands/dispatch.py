@@ -5,6 +5,7 @@ import json
 import socket as sockets
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -71,9 +72,11 @@ def dispatch(
         "image_alt": image_alt,
     }
     notification.update({name: value for name, value in given.items() if value is not None})
+    if not notification:
+        raise UsageProblem("there is nothing to send", "give it words: --title, --message, or a file: --json")
     _address(request, user)
     answer = ask_gateway("POST", "/dispatch", socket=socket, body=request)
-    _report(answer)
+    _report(answer, socket=socket)
     if wait:
         _wait(answer["id"], socket=socket, seconds=wait_s)
 
@@ -186,13 +189,26 @@ def _address(request: dict[str, Any], users: list[str]) -> None:
         raise UsageProblem("nobody is named", "name a user: --user petr")
 
 
-def _report(answer: dict[str, Any]) -> None:
+def _report(answer: dict[str, Any], *, socket: Path | None) -> None:
     output.line(answer.get("id", ""))
     users = answer.get("users", {"": answer})
     if all(each.get("duplicate") for each in users.values()):
         output.note("stored before under this id; nothing was sent again")
-    else:
-        output.note(f"stored; {answer['sent']} live connections got it")
+        return
+    sent = answer["sent"]
+    output.note(f"stored; {sent} live connection{'' if sent == 1 else 's'} got it")
+    unknown = [] if sent or not answer.get("id") else _unknown_users(answer["id"], socket=socket)
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        output.note(f"no device of {names} is known here: check the name, or let them sign in; it is kept for them")
+
+
+def _unknown_users(id_: str, *, socket: Path | None) -> list[str]:
+    """Return who of a notification's users has never received anything here, on a device that says which one it is."""
+    with suppress(AnalystError):  # it is stored, whatever can be told of it
+        traces = _trace(id_, user=None, socket=socket)["users"]
+        return [name for name, trace in sorted(traces.items()) if not trace["devices"]]
+    return []
 
 
 def _wait(id_: str, *, socket: Path | None, seconds: float) -> None:
@@ -203,7 +219,7 @@ def _wait(id_: str, *, socket: Path | None, seconds: float) -> None:
         ]
         late = [device["device"] for device in devices if not device["acknowledged"]]
         if devices and not late:
-            output.note(f"all {len(devices)} devices have it")
+            output.note("the one device has it" if len(devices) == 1 else f"all {len(devices)} devices have it")
             return
         if time.monotonic() >= deadline:
             waiting = ", ".join(late) if late else "no device is known yet"

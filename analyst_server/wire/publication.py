@@ -94,6 +94,11 @@ class Publication:
     timestamp: str | None  # as UTC with Z; None: the publisher named none
 
 
+_CHOICES = {
+    "priority": "it is low, normal, high or critical",
+    "status": "it is firing or resolved",
+    "chart.kind": "it is line or bar",
+}
 _request_decoder = msgspec.json.Decoder(_Request)
 _submission_decoder = msgspec.json.Decoder(Submission)
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -168,7 +173,8 @@ def _decode_submission(raw: msgspec.Raw) -> Submission:
     try:
         return _submission_decoder.decode(raw)
     except msgspec.ValidationError as exc:
-        raise RequestRefused(f"notification: {_in_words(exc)}") from None
+        words = _in_words(exc)
+        raise RequestRefused(f"notification: {words}", _CHOICES.get(words.rpartition(" in ")[2], "")) from None
     except (ValueError, RecursionError):
         raise RequestRefused("Invalid JSON") from None
 
@@ -213,7 +219,8 @@ def _within_depth(value: Any, levels: int) -> bool:
 
 def _at_most(name: str, size: int, limit: int, unit: str = "characters") -> None:
     if size > limit:
-        raise TooLarge(f"notification: {name} has {size} {unit}, more than {limit}")
+        way_out = "shorten it" if unit in ("characters", "bytes") else "send fewer"
+        raise TooLarge(f"notification: {name} has {size} {unit}, more than {limit}", way_out)
 
 
 _ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)

@@ -57,6 +57,7 @@ async def test_a_crash_leaves_a_stale_socket_that_the_next_start_replaces_and_no
         system.start()
     first = system.run("dispatch", "-u", "petr", "-t", "kept", "--json", "-", stdin='{"id":"kept-1","message":"m"}')
     assert first.stdout == "kept-1\n"
+    assert "no device of 'petr' is known here: check the name" in first.stderr
     system.stop(signal.SIGKILL)
     assert system.socket.exists()
     system.start()
@@ -78,7 +79,7 @@ async def test_waiting_for_devices_ends_when_each_has_acknowledged(system: Syste
 
     device = asyncio.ensure_future(acknowledge())
     done = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t", "--wait", "--wait-timeout", "10")
-    assert "all 1 devices have it" in done.stderr
+    assert "the one device has it" in done.stderr
     status = await asyncio.to_thread(system.run, "status", done.stdout.strip())
     rows = [line.split("\t") for line in status.stdout.splitlines()]
     assert [row[:3] for row in rows] == [["jana", "", "stored"], ["jana", "desk", "acknowledged"]]
@@ -174,6 +175,16 @@ async def test_a_wrong_token_ends_with_4401(system: System) -> None:
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert socket.close_code == 4401
+
+
+def test_nothing_to_send_and_nobody_to_send_it_to_are_a_sentence(system: System) -> None:
+    nothing = system.run("dispatch", "-u", "petr", check=False)
+    assert (nothing.returncode, nothing.stderr) == (
+        2,
+        "analyst: there is nothing to send; give it words: --title, --message, or a file: --json\n",
+    )
+    nobody = system.run("dispatch", "-t", "t", check=False)
+    assert (nobody.returncode, nobody.stderr) == (2, "analyst: nobody is named; name a user: --user petr\n")
 
 
 @pytest.mark.parametrize("command", [["dispatch"], ["status"], ["gateway", "health"]])

@@ -74,14 +74,14 @@ def test_names_of_people_and_services_are_accepted(name: str) -> None:
 @pytest.mark.parametrize(
     ("notification", "named"),
     [
-        ({"title": "x" * 251}, "title has 251 characters, more than 250"),
+        ({"title": "x" * 251}, "title has 251 characters, more than 250; shorten it"),
         ({"message": "ř" * 8_193}, "message has 16386 bytes, more than 16384"),
         ({"title": "t", "id": "x" * 129}, "id has 129"),
         ({"title": "t", "script": "x" * 257}, "script has 257"),
         ({"title": "t", "key": "x" * 257}, "key has 257"),
         ({"title": "t", "url": "x" * 2_049}, "url has 2049"),
         ({"title": "t", "image_alt": "x" * 1_001}, "image_alt has 1001"),
-        ({"title": "t", "tags": ["a"] * 21}, "tags has 21 tags, more than 20"),
+        ({"title": "t", "tags": ["a"] * 21}, "tags has 21 tags, more than 20; send fewer"),
         ({"title": "t", "tags": ["a" * 65]}, "tags has 65 characters in one"),
         ({"title": "t", "chart": {"kind": "line", "series": [{"y": [1]}] * 6}}, "chart has 6 series, more than 5"),
         (
@@ -106,8 +106,8 @@ def test_at_the_limits_everything_is_accepted() -> None:
     ("notification", "named"),
     [
         ({"title": 7}, "title"),
-        ({"title": "t", "priority": "urgent"}, "priority"),
-        ({"title": "t", "status": "maybe"}, "status"),
+        ({"title": "t", "priority": "urgent"}, "'urgent' in priority; it is low, normal, high or critical"),
+        ({"title": "t", "status": "maybe"}, "'maybe' in status; it is firing or resolved"),
         ({"title": "t", "tags": "a"}, "tags"),
         ({"title": "t", "id": 7}, "id"),
         ({"title": "t", "id": ""}, "the id '' is not 1 to 128"),
@@ -115,7 +115,7 @@ def test_at_the_limits_everything_is_accepted() -> None:
         ({"title": "t", "timestamp": "yesterday"}, "the timestamp 'yesterday' is no RFC 3339 time"),
         ({"title": "t", "timestamp": "2026-02-31T10:00:00Z"}, "is no RFC 3339 time"),
         ({"title": "t", "chart": {"kind": "line", "series": []}}, "no points"),
-        ({"title": "t", "chart": {"kind": "pie", "series": [{"y": [1]}]}}, "kind"),
+        ({"title": "t", "chart": {"kind": "pie", "series": [{"y": [1]}]}}, "'pie' in chart.kind; it is line or bar"),
         ({"title": "t", "chart": {"kind": "bar", "series": [{"y": [1, 2]}], "x": [1]}}, "1 values of x for 2 points"),
         ({"title": "t", "chart": {"kind": "bar", "series": [{"y": [1, 2]}], "mark": 2}}, "mark 2 is no index"),
         (
