@@ -10,9 +10,10 @@ from analyst_cli.client.preferences import Preferences
 from analyst_cli.client.quiet import Announcement, QuietHours, announcement_of, may_announce, summary_of
 from analyst_cli.client.rows import PRIORITIES, Row
 
-__all__ = ["Announcer"]
+__all__ = ["Announcer", "next_pause"]
 
 MOMENT_S = 0.4  # a mark of another device, and the rest of a burst, come within it
+LONGEST_PAUSE_S = 3.0  # between two announcements of a flood
 
 
 class Announcer:
@@ -36,6 +37,8 @@ class Announcer:
         self._now = now
         self._waiting: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._pause_s = MOMENT_S
+        self._announced_at = float("-inf")  # on the loop's clock
         self._showing: set[asyncio.Task[None]] = set()
 
     def take(self, event: ClientEvent) -> None:
@@ -44,7 +47,9 @@ class Announcer:
             case NotificationArrived(row=row):
                 self._waiting.append(row.id)
                 if self._timer is None:
-                    self._timer = asyncio.get_running_loop().call_later(MOMENT_S, self._moment_passed)
+                    loop = asyncio.get_running_loop()
+                    self._pause_s = next_pause(self._pause_s, calm_s=loop.time() - self._announced_at)
+                    self._timer = loop.call_later(self._pause_s, self._moment_passed)
             case CaughtUp(count=count, rows=rows):
                 allowed = self._allowed(rows)
                 if allowed:
@@ -61,6 +66,7 @@ class Announcer:
 
     def _moment_passed(self) -> None:
         self._timer = None
+        self._announced_at = asyncio.get_running_loop().time()
         ids, self._waiting = self._waiting, []
         rows = self._allowed([row for id_ in ids if (row := self._row_now(id_)) is not None])
         self._show(announcement_of(rows))
@@ -90,6 +96,11 @@ class Announcer:
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
         return self._now().astimezone(ZoneInfo(self._zone))
+
+
+def next_pause(pause_s: float, *, calm_s: float) -> float:
+    """Return how long to gather before the next announcement: twice as long each time while they follow one another, a moment after a calm."""
+    return min(2 * pause_s, LONGEST_PAUSE_S) if calm_s < 2 * pause_s else MOMENT_S
 
 
 def quiet_hours(preferences: Preferences) -> QuietHours | None:

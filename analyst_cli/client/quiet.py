@@ -61,7 +61,11 @@ def announcement_of(rows: Sequence[Row]) -> list[Announcement]:
     return [
         Announcement(
             _cut(
-                f"Resolved: {row.title}" if row.status == "resolved" else row.title or row.script or "Notification",
+                f"Resolved: {row.title}"
+                if row.status == "resolved"
+                else row.title
+                if row.title.strip()
+                else row.script or "Notification",
                 _TITLE_CHARS,
             ),
             _cut(row.preview, _BODY_CHARS),

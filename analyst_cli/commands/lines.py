@@ -92,7 +92,7 @@ def watch_line(row: Row, now: datetime) -> str:
     stamp = f"{clock:%H:%M:%S}" if clock.date() == now.date() else f"{clock:%Y-%m-%d %H:%M}"
     mark = f"{_MARKS[row.level]} " if row.level > 1 else ""
     script = f"[{row.script}] " if row.script else ""
-    return inert_line(f"{stamp} {mark}{script}{_title(row)}{f' - {row.preview}' if row.preview else ''}")
+    return inert_line(f"{stamp} {mark}{script}{_title(row)}{f' - {row.preview}' if row.preview.strip() else ''}")
 
 
 def title_of(row: Row) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analyst_cli.client.announcing import MOMENT_S, Announcer, quiet_hours
+from analyst_cli.client.announcing import LONGEST_PAUSE_S, MOMENT_S, Announcer, next_pause, quiet_hours
 from analyst_cli.client.events import CaughtUp, NotificationArrived
 from analyst_cli.client.native import Notifier, osc_sequence, terminal_way, through_tmux
 from analyst_cli.client.preferences import Preferences
@@ -142,6 +142,15 @@ async def test_a_burst_is_announced_together_and_what_was_read_meanwhile_is_not(
     assert shown.written == []
     await shown.announcer.close()
     assert [sequence.split(";")[2] for sequence in shown.written] == ["T0", "T2"]
+
+
+def test_a_flood_is_announced_ever_more_seldom_and_the_first_after_a_calm_at_once() -> None:
+    pauses = [MOMENT_S]
+    for _ in range(5):
+        pauses.append(next_pause(pauses[-1], calm_s=0.005))
+    assert pauses == [0.4, 0.8, 1.6, 3.0, 3.0, 3.0]
+    assert next_pause(LONGEST_PAUSE_S, calm_s=7) == MOMENT_S
+    assert next_pause(MOMENT_S, calm_s=float("inf")) == MOMENT_S
 
 
 async def test_nothing_is_announced_to_who_looks_at_it_and_an_absence_is_one() -> None:
