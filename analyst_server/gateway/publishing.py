@@ -69,34 +69,31 @@ class Publisher:
     async def publish(self, body: bytes, *, local: bool = True) -> HttpAnswer:
         """Answer one `POST /dispatch` with this body; `local` callers may name files of this machine."""
         try:
-            answer = await self._publish_within_limits(decode_publication(body), body_bytes=len(body), local=local)
-        except RequestRefused as exc:
-            answer = json_answer(exc.status, {"error": str(exc)})
-        except StoreUnavailable as exc:
-            answer = json_answer(exc.status, {"error": str(exc)})
-        if answer.status == 200:
-            self._hub.metrics.dispatches_accepted += 1
-        else:
-            self._hub.metrics.refused_dispatch(answer.status)
+            publication = decode_publication(body)
+            images = 0 if publication.submission.image_path is None else 1
+            self._admit(publication, body_bytes=len(body), images=images, local=local)
+            try:
+                answer = await self._store(publication)
+            except StoreUnavailable:
+                self._allowances.give_back(publication.users, body_bytes=len(body), images=images, now=self._now())
+                raise
+        except (RequestRefused, StoreUnavailable) as exc:
+            self._hub.metrics.refused_dispatch(exc.status)
+            return json_answer(exc.status, {"error": str(exc)})
+        self._hub.metrics.dispatches_accepted += 1
         return answer
 
-    async def _publish_within_limits(self, publication: Publication, *, body_bytes: int, local: bool) -> HttpAnswer:
-        users, path = publication.users, publication.submission.image_path
-        if path is not None and not local:
+    def _admit(self, publication: Publication, *, body_bytes: int, images: int, local: bool) -> None:
+        """Count a publication against the limits of its users. Raises `RequestRefused`, `StoreUnavailable`."""
+        if images and not local:
             raise RequestRefused("image_path names a file of the gateway's machine", _REMOTE_PICTURES)
-        if self.waiting + len(users) > MAX_WAITING:
+        if self.waiting + len(publication.users) > MAX_WAITING:
             raise StoreUnavailable(
                 f"{self.waiting} dispatches wait for the store already", "try again in a few seconds"
             )
-        images = 0 if path is None else 1
-        self._allowances.take(users, body_bytes=body_bytes, images=images, now=self._now())
-        try:
-            return await self._publish(publication)
-        except StoreUnavailable:
-            self._allowances.give_back(users, body_bytes=body_bytes, images=images, now=self._now())
-            raise
+        self._allowances.take(publication.users, body_bytes=body_bytes, images=images, now=self._now())
 
-    async def _publish(self, publication: Publication) -> HttpAnswer:
+    async def _store(self, publication: Publication) -> HttpAnswer:
         submission = publication.submission
         image = None
         if submission.image_path is not None:
@@ -105,13 +102,17 @@ class Publisher:
         now = self._wall_now()
         notification_id = submission.id or new_notification_id(now, os.urandom(10))
         body = stored_body(publication, notification_id=notification_id, now=now)
-        drafts = [
-            NotificationDraft(User(user), notification_id, body, image, publication.fingerprint)
-            for user in publication.users
-        ]
-        if not publication.to_many:
-            return self._answer_one(drafts[0], await self._append(drafts[0]))
-        return await self._append_all(drafts)
+        if publication.to_many:
+            return await self._append_all(
+                [
+                    NotificationDraft(User(user), notification_id, body, image, publication.fingerprint)
+                    for user in publication.users
+                ]
+            )
+        user = User(publication.users[0])
+        appended = await self._append(NotificationDraft(user, notification_id, body, image, publication.fingerprint))
+        sent = self._hub.connections_of(user)
+        return HttpAnswer(200, _encode(_Accepted(sent, notification_id, appended.seq, appended.duplicate)))
 
     async def _append(self, draft: NotificationDraft) -> Appended:
         started = time.perf_counter()
@@ -138,10 +139,6 @@ class Publisher:
             users[draft.user] = {"seq": outcome.seq, "duplicate": outcome.duplicate}
         sent = sum(self._hub.connections_of(draft.user) for draft in drafts)
         return json_answer(200, {"sent": sent, "id": drafts[0].id, "users": users})
-
-    def _answer_one(self, draft: NotificationDraft, appended: Appended) -> HttpAnswer:
-        sent = self._hub.connections_of(draft.user)
-        return HttpAnswer(200, _encode(_Accepted(sent, draft.id, appended.seq, appended.duplicate)))
 
     async def _stored_image(self, path: str) -> str:
         if self._add_image is None:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from analyst_server.errors import ServerError, StoreUnavailable
 from analyst_server.inbox.log import Event, NotificationDraft, Seq, User
 from analyst_server.inbox.migrations import epoch_of, migrate
@@ -49,8 +51,7 @@ class WriterSettings:
 DEFAULTS = WriterSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True):
     work: Work
     size: int  # bytes
     answer: asyncio.Future[Outcome]
@@ -89,8 +90,8 @@ class GroupCommitter:
         self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Work) -> Outcome:
-        """Have work committed; return or raise its outcome after the commit. Raises `StoreUnavailable`."""
+    def submit(self, work: Work) -> asyncio.Future[Outcome]:
+        """Have work committed; its outcome comes after the commit. Raises `StoreUnavailable`."""
         size = len(work.body) if isinstance(work, NotificationDraft) else 0
         if self._closed:
             raise StoreUnavailable("the store is closed", "send it again after the restart")
@@ -100,10 +101,7 @@ class GroupCommitter:
         self._waiting += 1
         self._waiting_bytes += size
         self._queue.put(_Waiting(work, size, answer))
-        outcome = await answer
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        return answer
 
     async def close(self) -> None:
         """Commit what waits, and end the thread."""
@@ -255,7 +253,11 @@ class GroupCommitter:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             self._waiting -= 1
             self._waiting_bytes -= waiting.size
-            if not waiting.answer.done():  # whoever waited may have given up
+            if waiting.answer.done():  # whoever waited has given up
+                continue
+            if isinstance(outcome, Exception):
+                waiting.answer.set_exception(outcome)
+            else:
                 waiting.answer.set_result(outcome)
         self._on_events(events)
         if batch and self.on_commit is not None:

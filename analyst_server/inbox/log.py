@@ -43,8 +43,7 @@ Seq = NewType("Seq", int)
 START = Seq(0)  # before every event
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationDraft:
+class NotificationDraft(msgspec.Struct, frozen=True, gc=False):
     """A notification that is to be stored."""
 
     user: User
@@ -75,8 +74,7 @@ class MarkDraft:
         return msgspec.json.encode(fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """Where a notification is in the log; `duplicate` when it was there before."""
 
     seq: Seq
@@ -91,8 +89,7 @@ class Marked:
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One entry of the log: `body` is a notification's body, or the JSON of a wire `StateChange` without `type` and `seq`."""
 
     user: User

@@ -5,7 +5,6 @@ member, the value and the limit.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal
@@ -83,8 +82,7 @@ class _Request(msgspec.Struct):
     notification: msgspec.Raw = msgspec.Raw()  # as it was sent; empty: it was not
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """A checked request: to whom, and what."""
 
     users: tuple[str, ...]
