@@ -102,6 +102,32 @@ async def test_the_terminal_that_asked_cannot_approve(tmp_path: Path) -> None:
         assert refused["details"]["reason"] in {"same_channel", "no_terminal"}
 
 
+async def test_only_a_terminal_lets_the_host_work_again_and_anybody_stops_it(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator") as world, world.operator() as operator:
+        await operator.call("operator.status", {})
+        [peer] = world.host.operator_peers.values()
+        peer.terminal = 0
+        assert (await operator.call("operator.stop", {}))["result"]["state"] == "stopped"
+        assert (await operator.call("operator.panic", {}))["result"]["state"] == "panic"
+        for method in ("operator.start", "operator.reset", "operator.reload"):
+            assert (await operator.call(method, {}))["error"]["details"]["reason"] == "no_terminal", method
+        assert world.host.state == "panic"
+        peer.terminal = 34_816
+        assert (await operator.call("operator.reset", {}))["result"]["state"] == "running"
+
+
+async def test_a_panic_ends_every_question(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        open_one, approved = await asked(world), await asked(world)
+        await operator.call("operator.approve", {"approvalId": approved})
+        world.host.panic()
+        world.host.reset()
+        await world.host.start()
+        refused = (await operator.call("operator.approve", {"approvalId": open_one}))["error"]
+        assert refused["details"]["reason"] == "expired"
+        assert (await world.error("confirm.await", approvalId=approved))["details"]["reason"] == "expired"
+
+
 @pytest.mark.parametrize("method", ["click", "typeText", "hotkey"])
 async def test_the_window_of_the_approving_person_is_never_driven(tmp_path: Path, method: str) -> None:
     async with desktop_world(tmp_path) as world, world.operator() as operator:

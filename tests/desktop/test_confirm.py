@@ -173,6 +173,11 @@ async def test_phrases_are_off_and_where_they_are_on_only_the_exact_one_counts(t
             assert await world.code("hotkey", keys="a", confirm={"phrase": phrase}, meta={"requestId": "r"}) == REQUIRED
         done = await world.result("hotkey", keys="a", confirm={"phrase": "CONFIRM:r"}, meta={"requestId": "r"})
         assert world.events(done["evidence"]["dir"])[-1]["confirmedBy"] == "phrase"
+    async with desktop_world(
+        tmp_path, mode="operator", allowed=(), settings={"confirm.allowPhrase": True}
+    ) as world:  # no rule of the operator names the caller
+        params = {"keys": "a", "confirm": {"phrase": "CONFIRM:r"}, "meta": {"requestId": "r"}}
+        assert await world.code("hotkey", **params) == REQUIRED
 
 
 def test_the_digest_has_the_known_values() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import io
 import json
 import os
@@ -12,14 +13,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
 from analyst_cli.desktop.audit import AuditLog
+from analyst_cli.desktop.backends.fake.script import Change, Element
 from analyst_cli.desktop.client import HostClient
+from analyst_cli.desktop.elements import Handle, Node
 from analyst_cli.desktop.hashchain import NO_HASH, ChainedLines, ChainFault, verify
+from analyst_cli.desktop.redaction import node_tree
 from analyst_cli.desktop.retention import purge
-from analyst_cli.desktop.review import verdicts
+from analyst_cli.desktop.review import index_entries, verdicts
 from tests.support.fake_desktop_world import REPORT, World, desktop_world
 
 
@@ -122,6 +127,10 @@ async def test_nobody_looks_into_password_managers(tmp_path: Path) -> None:
         assert await world.code("waitUntil", condition=gone, timeoutMs=50) == "DESKTOP_TIMEOUT"
         assert (await world.act("click", target=target))["error"]["code"] == "DESKTOP_ELEMENT_NOT_FOUND"
         assert world.done == []
+        assert done["routeResolved"] == {"frontmostBundleId": "org.example.App", "windowTitle": None}
+        dialog = Change(add=Element(id="d", role="AXDialog", title="Vault", modal=True), to="window")
+        world.desktop.apply([dialog])
+        assert (await world.result("listModals"))["modals"] == []
 
 
 async def test_screenshots_can_be_off_and_always(tmp_path: Path) -> None:
@@ -315,6 +324,59 @@ async def test_a_file_that_cannot_be_written_is_an_error_with_an_end(tmp_path: P
         assert (error["code"], error["details"]["reason"]) == ("DESKTOP_INTERNAL_ERROR", "evidence_unavailable")
         assert world.events(folder)[-1]["error"]["code"] == "DESKTOP_INTERNAL_ERROR"
         assert world.index()[0]["ok"] is False
+
+
+async def test_an_end_that_cannot_be_written_is_told_and_audited(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "delays": {"press": 0.2}}) as world:
+        target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
+        clicking = asyncio.create_task(world.act("click", target=target))
+        await world.until(lambda: world.done)
+        [folder] = world.executions()
+        (folder / ".result.json.part").touch()
+        error = (await clicking)["error"]
+        assert (error["details"]["reason"], error["details"]["tokenConsumed"]) == ("evidence_unavailable", True)
+        [lost] = [entry for entry in world.audit() if entry["type"] == "evidence.lost"]
+        assert (lost["executionId"], lost["method"]) == (folder.name, "desktop.click")
+        assert lost["facts"]["effect"] == "confirmed"
+
+
+async def test_the_index_goes_on_after_a_torn_line_and_waits_for_its_lock(world: World) -> None:
+    await world.result("find")
+    index = world.workspace / "artifacts" / "desktop" / "index.ndjson"
+    with index.open("ab") as file:
+        file.write(b'{"ts":"2026')  # a host that was killed while it wrote
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        finding = asyncio.create_task(world.result("find"))
+        before = index.read_bytes()
+        await world.until(
+            lambda: sum("desktop.stop" in (f / "events.ndjson").read_text() for f in world.executions()) == 2
+        )
+        await world.result("health")
+        assert index.read_bytes() == before
+    await finding
+    assert len(index_entries(world.workspace)) == 2
+    assert {verdict.fault for verdict in verdicts(world.workspace)} == {None}
+
+
+def test_a_password_is_left_out_even_where_texts_are_wanted() -> None:
+    field = Node(handle=Handle("f"), role="AXTextField", value="hunter2", placeholder="hunter2", secure=True)
+    assert "hunter2" not in str(node_tree(field, include_text=True))
+    plain = msgspec.structs.replace(field, secure=False)
+    assert "hunter2" in str(node_tree(plain, include_text=True))
+    assert "hunter2" not in str(node_tree(plain, include_text=False))
+
+
+async def test_searched_values_are_written_as_lengths(world: World) -> None:
+    near = {"anchor": {"valueContains": "plover-1"}}
+    await world.call("find", selector={"valueContains": "plover-2", "near": near})
+    await world.call(
+        "waitUntil", timeoutMs=1, condition={"selectorExists": {"valueContains": "plover-3", "near": near}}
+    )
+    wanted = {"valueContains": {"selector": {"valueContains": "plover-4", "near": near}, "value": "plover-5"}}
+    await world.call("waitUntil", timeoutMs=1, condition=wanted)
+    for path in [*world.workspace.rglob("*"), world.host.audit.path]:
+        assert path.is_dir() or b"plover" not in path.read_bytes(), path
 
 
 async def test_what_retention_deleted_is_no_fault_and_what_somebody_took_away_is(world: World) -> None:

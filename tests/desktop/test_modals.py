@@ -48,6 +48,16 @@ async def test_which_windows_are_modal(tmp_path: Path, window: dict[str, Any], l
             assert (modal["blocking"], modal["appBundleId"]) == (True, "org.example.App")
 
 
+async def test_a_dialog_of_the_window_in_which_a_person_approves_is_left_alone(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, with_dialog(dialog())) as world, world.operator() as operator:
+        await operator.call("operator.status", {})
+        for app in world.desktop.script.apps:
+            app.pid = next(iter(world.host.protected_pids()))
+        error = (await world.act("dismissModal", strategy={"type": "cancelButton"}))["error"]
+        assert (error["code"], error["details"]["reason"]) == ("DESKTOP_CALLER_NOT_ALLOWED", "approval_surface")
+        assert world.done == []
+
+
 async def test_a_sheet_inside_a_window_is_found_and_another_application_has_none(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, desktop_of(dialog("AXSheet"))) as world:
         assert len((await world.result("listModals"))["modals"]) == 1

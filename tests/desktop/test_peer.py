@@ -1,6 +1,7 @@
 """K5: who is at the other end, told by the kernel, also after a fork, an exec, a death, and with a number that is used again."""
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
@@ -48,6 +49,16 @@ def test_a_living_peer_is_known(listener: socket.socket) -> None:
     assert peer.exe_path == os.path.realpath(sys.executable)
     assert peer.reason_gone() is None
     assert peer.lineage[1].pid == os.getpid()
+    end(child, connection, peer)
+
+
+def test_the_identity_is_the_one_of_the_contract(listener: socket.socket) -> None:
+    child, connection, peer = connected(listener, "sys.stdin.read()")
+    facts = peer.json()
+    named = f"{facts['uid']}|{facts['pid']}|{facts['startTime']}|{facts['exeSha256']}"
+    assert facts["identityDigest"] == hashlib.sha256(named.encode()).hexdigest()[:16]
+    assert facts["startTime"] == int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19])
+    assert facts["exeSha256"] == hashlib.sha256(Path(os.path.realpath(sys.executable)).read_bytes()).hexdigest()
     end(child, connection, peer)
 
 
@@ -134,6 +145,12 @@ class _Process:
 
 
 AGENT = (Ancestor(30, 3, 20), Ancestor(20, 2, 20), Ancestor(10, 1, 10))  # an agent, its shell, the terminal program
+
+
+def test_the_terminal_session_that_asked_cannot_approve_whoever_started_the_program() -> None:
+    orphan = Ancestor(30, 3, 20)  # what started it has ended
+    neighbour = (Ancestor(40, 4, 20), Ancestor(20, 2, 20))
+    assert may_decide(_Process(orphan), _Process(*neighbour))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,16 @@ def test_depth_has_a_limit() -> None:
     assert max(len(visit.path) for visit in walk(tree)) == 20
 
 
+def test_a_path_has_the_same_limit() -> None:
+    tree = node(BUTTON, "leaf")
+    for _ in range(30):
+        tree = node("AXGroup", None, None, tree)
+    assert len(resolve(tree, select(byPath=[0] * 20)).matches) == 1
+    with pytest.raises(DesktopProblem) as caught:
+        resolve(tree, select(byPath=[0] * 21))
+    assert caught.value.code is Code.PATH_NOT_FOUND
+
+
 def test_an_action_needs_a_name_and_an_anchor_too() -> None:
     assert selector_problem(select(byRect={"x": 0, "y": 0, "width": 9, "height": 9}), for_action=True)
     assert selector_problem(select(near={"anchor": {}}), for_action=False)

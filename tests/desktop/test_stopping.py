@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from analyst_cli.desktop.backends.fake.script import Change, Element
 from analyst_cli.desktop.client import HostClient
 from analyst_cli.desktop.endpoint import client_socket_path
+from analyst_cli.desktop.errors import DesktopProblem
+from analyst_cli.desktop.reins import Reins, StopCause
+from analyst_cli.desktop.running import run_under
 from tests.support.fake_desktop_world import REPORT, World, button, desktop_of, desktop_world
 
 NEVER = {"selectorExists": {"titleContains": "never there"}}
@@ -236,6 +240,53 @@ async def test_a_panic_ends_everything_within_a_tenth_of_a_second_and_stays(tmp_
         world.host.reset()
         await world.host.start()
         assert (await world.error("hotkey", keys="a", confirm={"token": token}))["details"]["reason"] == "invalid"
+
+
+async def test_a_panic_voids_what_was_confirmed_and_lets_go_of_every_key_at_once(world: World) -> None:
+    token = await world.token("hotkey", keys="a")
+    world.desktop.down.add("shift")
+    world.host.panic()
+    assert world.desktop.down == set()
+    world.host.reset()
+    await world.host.start()
+    assert (await world.error("hotkey", keys="a", confirm={"token": token}))["details"]["reason"] == "invalid"
+
+
+async def test_a_panic_ends_what_nobody_else_may_end(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, {**REPORT, "delays": {"press": 30}}) as world:
+        target = {"selector": {"byRole": "AXButton", "titleContains": "Go"}}
+        clicking = asyncio.create_task(world.act("click", target=target))
+        await world.until(lambda: world.done)
+        world.host.panic()
+        assert (await clicking)["error"]["details"]["cause"] == "panic"
+        assert await world.host.settled()
+
+
+async def test_nobody_waits_for_work_that_does_not_end_after_a_panic() -> None:
+    ended = asyncio.Event()
+
+    async def stuck() -> dict[str, Any]:
+        while not ended.is_set():
+            with suppress(asyncio.CancelledError):  # a platform call that cannot be cut
+                await ended.wait()
+        return {}
+
+    loop = asyncio.get_running_loop()
+    reins = Reins(60_000)
+    loop.call_later(0.01, reins.stop, StopCause.PANIC)
+    started = loop.time()
+    with pytest.raises(DesktopProblem):
+        await run_under(reins, stuck())
+    assert loop.time() - started < 1  # any other stop waits two seconds
+    ended.set()
+
+
+async def test_the_screen_may_ask_a_host_that_was_stopped_and_not_one_in_panic(world: World) -> None:
+    async with world.operator() as operator:
+        await operator.call("operator.stop", {})
+        assert "result" in await operator.call("operator.observe", {})
+        await operator.call("operator.panic", {})
+        assert (await operator.call("operator.observe", {}))["error"]["code"] == "DESKTOP_HOST_STOPPED"
 
 
 async def test_a_signal_is_a_panic_too(world: World) -> None:
