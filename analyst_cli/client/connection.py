@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from analyst_cli import __version__
 from analyst_cli.client import backoff
 from analyst_cli.client.accounts import Account
+from analyst_cli.client.credentials import way_in
 from analyst_cli.client.delivery import Delivery
 from analyst_cli.client.device import device_id
 from analyst_cli.client.events import ClientEvent, Connected, Connecting, ConnectionLost, SignInExpired, Stopped
@@ -209,8 +210,8 @@ async def _after_close(line: _Line, session: ClientSession, closed: Closed) -> C
             line.renewals += 1
             if line.renewals == 1 and await line.tokens.renew():
                 raise _Again("the token was renewed", None)
-            way_out = f"sign in with: analyst login --server {line.target.server}"
-            return SignInExpired(f"{line.target.server} does not accept the token ({words})", way_out)
+            problem = f"{line.target.server} does not accept the token ({words})"
+            return SignInExpired(problem, way_in(line.target.server))
         case Verdict.STOP:
             problem = f"{line.target.server} has too many connections of this user"
             return Stopped(problem, "end an inbox or a watch on this or another machine")

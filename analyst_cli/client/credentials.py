@@ -29,6 +29,7 @@ __all__ = [
     "keyring_state",
     "store_token",
     "token_file",
+    "way_in",
 ]
 
 KEYRING_SERVICE = "analyst"
@@ -81,6 +82,13 @@ def find_token(server: str) -> Token:
         if in_keyring:
             return Token(in_keyring, "keyring")
     raise SignInNeeded(f"not signed in to {server}", f"sign in with: analyst login --server {server}")
+
+
+def way_in(server: str) -> str:
+    """Return what to do about a token that is refused: signing in does not help while the environment names one."""
+    if os.environ.get("ANALYST_TOKEN"):
+        return "ANALYST_TOKEN names it: put a new one there, or unset ANALYST_TOKEN"
+    return f"sign in with: analyst login --server {server}"
 
 
 def store_token(server: str, token: str, *, insecure: bool = False) -> Stored:

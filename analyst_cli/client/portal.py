@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from analyst_cli import __version__
+from analyst_cli.client.credentials import way_in
 from analyst_cli.errors import ServerRefused, ServerUnreachable, SignInNeeded
 
 __all__ = ["Device", "DeviceCode", "IssuedToken", "Portal", "Script", "ServerFacts", "open_portal"]
@@ -175,7 +176,7 @@ class Portal:
         if answer.status == 401 and with_token:
             raise SignInNeeded(
                 f"{self._server} does not accept the token ({words or 'expired or revoked'})",
-                f"sign in again: analyst login --server {self._server}",
+                way_in(self._server),
             )
         raise ServerRefused(f"{self._server}{path} answered {answer.status}: {words or answer.reason}")
 

@@ -111,8 +111,7 @@ def logout(server: ServerOption = None) -> None:
     output.note(
         f"Signed out of {address} on this machine." if had_one else f"There was no token for {address} on this machine."
     )
-    if os.environ.get("ANALYST_TOKEN"):
-        output.note("ANALYST_TOKEN is still set in this shell and wins over stored tokens: unset ANALYST_TOKEN")
+    _tell_what_wins()
 
 
 def whoami(server: ServerOption = None, as_json: JsonOption = False) -> None:
@@ -129,7 +128,7 @@ def whoami(server: ServerOption = None, as_json: JsonOption = False) -> None:
         claims = credentials.claims_of(token.value)
     except ValueError as exc:
         raise SignInNeeded(
-            f"the token from {token.origin} cannot be read ({exc})", f"sign in again: analyst login --server {address}"
+            f"the token from {token.origin} cannot be read ({exc})", credentials.way_in(address)
         ) from exc
     devices, problem = asyncio.run(_devices(address, token.value))
     now = time.time()
@@ -234,6 +233,12 @@ def _keep(address: str, token: str, *, insecure: bool) -> None:
     output.note(f"Signed in to {address} as {claims.username}; the token is kept in {_lies_in(stored.origin)}.")
     if stored.warning:
         output.note(f"Note: {stored.warning}.")
+    _tell_what_wins()
+
+
+def _tell_what_wins() -> None:
+    if os.environ.get("ANALYST_TOKEN"):
+        output.note("ANALYST_TOKEN is still set in this shell and wins over stored tokens: unset ANALYST_TOKEN")
 
 
 async def _devices(address: str, token: str) -> tuple[list[dict[str, str | None]] | None, str]:

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LIVE_TOKEN_S = 300.0  # a page's token for its WebSocket: in memory alone, and soon worthless
 MAX_DISPATCH_BYTES = 256 << 10  # section 2.5
+MAX_NAMED = 20  # addressees in a line of the audit log; a dispatch may have 1,000
 _IMAGE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}\.png", re.ASCII)
 
 
@@ -174,17 +175,22 @@ async def dispatch(request: web.Request) -> web.Response:
         return json_answer({"error": "this server takes nothing from remote publishers"}, status=503)
     answer = await parts.dispatch(body)
     if answer.status == 200:
-        await _note_use(request, publisher, users)
+        await _note_use(request, publisher, users, answer.body)
     return web.Response(body=answer.body, status=answer.status, content_type="application/json")
 
 
-async def _note_use(request: web.Request, publisher: Publisher, users: Sequence[str]) -> None:
+class _Stored(msgspec.Struct, frozen=True):
+    id: str
+
+
+async def _note_use(request: web.Request, publisher: Publisher, users: Sequence[str], answer: bytes) -> None:
     """Write the dispatch into the audit log; without it the answer stays 200, because a 503 says that nothing is stored."""
     parts = request.app[PARTS]
     actor = By(f"publisher {publisher.name}", address_of(request))
-    named = ", ".join(users[:20])
+    named = ", ".join(users[:MAX_NAMED]) + (f", and {len(users) - MAX_NAMED} more" if len(users) > MAX_NAMED else "")
+    what = msgspec.json.decode(answer, type=_Stored).id
     try:
-        await parts.database.run(parts.publishers.note_use, publisher, named, now=parts.now(), by=actor)
+        await parts.database.run(parts.publishers.note_use, publisher, named, what, now=parts.now(), by=actor)
     except StoreUnavailable as exc:
         log.warning("dispatched to %s by %s, which the audit log could not take: %s", named, publisher.id, exc)
 

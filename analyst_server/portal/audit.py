@@ -46,7 +46,10 @@ def record(database: Database, action: str, user: str, *, now: float, by: By, de
 
 def audit_lines(database: Database, *, user: str | None = None, limit: int = 100) -> Sequence[AuditLine]:
     """Return the newest lines (about one user, if given), newest first."""
-    rows = database.rows("SELECT * FROM audit WHERE user = ?1 OR ?1 IS NULL ORDER BY id DESC LIMIT ?2", user, limit)
+    rows = database.rows(  # a dispatch names several, divided by a comma
+        "SELECT * FROM audit WHERE ?1 IS NULL OR instr(', ' || user || ', ', ', ' || ?1 || ', ') ORDER BY id DESC LIMIT ?2",
+        *(user, limit),
+    )
     return [AuditLine(**dict(row)) for row in rows]
 
 

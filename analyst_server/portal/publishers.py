@@ -61,11 +61,11 @@ class Publishers:
         )
         return _publisher(dict(row)) if row else None
 
-    def note_use(self, publisher: Publisher, users: str, *, now: float, by: By) -> None:
+    def note_use(self, publisher: Publisher, users: str, notification_id: str, *, now: float, by: By) -> None:
         """Remember a dispatch, in the audit log too."""
         with self._db.transaction():
             self._db.execute("UPDATE publishers SET last_used_at = ? WHERE id = ?", now, publisher.id)
-            record(self._db, "dispatched", users, now=now, by=by, detail=publisher.id)
+            record(self._db, "dispatched", users, now=now, by=by, detail=f"{publisher.id} {notification_id}")
 
     def all(self) -> list[Publisher]:
         """Return those that are not revoked, newest first."""
