@@ -284,6 +284,7 @@ def test_old_evidence_goes_and_other_files_stay(tmp_path: Path) -> None:
             (base / day / name / "f").write_bytes(b"x" * 1_000)
     (base / "2026-01-01" / "00000000-0000-0000-0000-000000000003").symlink_to(tmp_path)
     now = 1_770_000_000.0  # 2026-02-02
+    assert purge(str(tmp_path), 32, 0, now) == 0  # 32 days ago is 2026-01-01
     assert purge(str(tmp_path), 14, 0, now) == 2
     assert sorted(path.name for path in (base / "2026-01-01").iterdir()) == [
         "00000000-0000-0000-0000-000000000003",

@@ -125,6 +125,15 @@ async def test_a_modal_can_be_named(tmp_path: Path) -> None:
         assert error["code"] == "DESKTOP_STALE_ELEMENT"
 
 
+async def test_a_modal_that_does_not_block_keeps_nobody_from_anything(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, with_dialog(dialog(blocking=False))) as world:
+        assert [modal["blocking"] for modal in (await world.result("listModals"))["modals"]] == [False]
+        never = {"selectorExists": {"titleContains": "never there"}}
+        assert await world.code("waitUntil", condition=never, timeoutMs=50) == "DESKTOP_TIMEOUT"
+        assert "result" in await world.act("click", target={"selector": {"titleContains": "Go"}})
+        assert "result" in await world.act("hotkey", keys="cmd+s")
+
+
 async def test_a_modal_blocks_what_is_outside_of_it(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, with_dialog(dialog())) as world:
         blocked = [

@@ -74,6 +74,13 @@ async def test_a_change_wakes_the_wait(world: World, condition: dict[str, Any], 
     assert time.monotonic() - started < 1  # the poll alone would take five seconds
 
 
+async def test_what_was_not_read_to_its_end_proves_nothing_gone(tmp_path: Path) -> None:
+    crowd = [button(f"b{number}", f"B{number}") for number in range(5_100)]
+    async with desktop_world(tmp_path, desktop_of(*crowd)) as world:
+        gone = {"selectorGone": {"titleContains": "nowhere"}}
+        assert await world.code("waitUntil", condition=gone, timeoutMs=50) == "DESKTOP_TIMEOUT"
+
+
 async def test_a_wait_for_a_modal_and_a_wait_that_a_modal_ends(world: World) -> None:
     alert = Change(add=_alert(), to="window")
     for_modal, blocked, ignoring = (

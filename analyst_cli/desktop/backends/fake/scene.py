@@ -287,7 +287,7 @@ def _modals(app: App) -> list[Modal]:
         Modal(
             element=_node_of(element, app.pid),
             app_id=app.app_id,
-            blocking=True,
+            blocking=element.blocking,
             buttons=tuple(_node_of(child, app.pid) for child in element.walk() if child.role == "AXButton"),
             text=tuple(child.title for child in element.walk() if child.role == "AXStaticText" and child.title),
         )

@@ -64,6 +64,7 @@ class Element(msgspec.Struct, forbid_unknown_fields=True):
     editable: bool = False
     checked: bool | None = None
     modal: bool = False
+    blocking: bool = True  # of a modal: whether it keeps the rest from being used
     default: bool = False
     secure: bool = False
     pressable: bool | None = None  # None: buttons, check boxes, menu items and links are
