@@ -94,6 +94,22 @@ async def test_what_cannot_be_understood_ends_the_connection_with_its_code(
     await raw.close()
 
 
+@pytest.mark.usefixtures("control")
+async def test_nothing_is_taken_from_a_client_that_was_told_to_go(world: World) -> None:
+    """A frame that is too large ends the connection at its head; what follows it may be there already."""
+    raw = await signed_in(world)
+    await world.dispatch("petr", id="n-1")
+    raw.send(b" " * (4 * LIMIT + 1))
+    raw.send(b'{"type":"mark","ref":"r","ids":["n-1"],"state":"read"}')
+    assert await raw.close_code() == 1009
+    raw.send((1009).to_bytes(2), first=0x88)
+    assert await raw.reader.read() == b""
+    await until(lambda: world.hub.connections_of("petr") == 0)
+    assert world.hub.metrics.marks == 0
+    assert world.hub.metrics.closes == {}
+    await raw.close()
+
+
 @pytest.mark.parametrize(
     "message",
     [

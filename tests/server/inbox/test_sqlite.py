@@ -164,6 +164,18 @@ async def test_a_locked_store_refuses_and_goes_on_by_itself(inbox: SqliteInbox, 
     assert len(await inbox.read(PETR, after=START, limit=10)) == 2
 
 
+async def test_an_error_in_the_middle_of_a_commit_leaves_nothing_behind_and_the_next_one_goes_on(
+    inbox: SqliteInbox, path: Path
+) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON events WHEN new.id = 'bad' BEGIN SELECT raise(ABORT, 'bad'); END"
+        )
+    outcomes = await asyncio.gather(*(inbox.append(draft(name)) for name in ("a", "bad")), return_exceptions=True)
+    assert any(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert not (await inbox.append(draft("b"))).duplicate
+
+
 async def test_a_full_disk_refuses_whole_commits_and_goes_on_by_itself(inbox: SqliteInbox, path: Path) -> None:
     for i in range(20):
         await inbox.append(draft(f"n{i}"))
