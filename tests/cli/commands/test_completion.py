@@ -98,6 +98,7 @@ def shell(request: pytest.FixtureRequest, home: Path, store: None) -> Iterator[S
         ("analyst mark --archived 01aa-first 01bb-", "analyst mark --archived 01aa-first 01bb-second "),
         ("analyst config get notifications.mini", "analyst config get notifications.minimum_priority "),
         ("analyst list --tag=fin", "analyst list --tag=finance "),
+        ("analyst dispatch --user pet", "analyst dispatch --user petr "),
     ],
 )
 def test_a_tab_completes_it(shell: Shell, typed: str, completed: str, home: Path) -> None:
