@@ -289,7 +289,7 @@ _analyst() {
     "desktop start") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; fi ;;
     "desktop status") if [[ $cur == -* ]]; then _analyst_reply '--json --pretty --help -h'; else _analyst_reply ''; fi ;;
     "desktop stop") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; fi ;;
-    "desktop type-text") if [[ $cur == -* ]]; then _analyst_reply '--text-stdin --text-file --by-role --title-contains --by-path --pick-best --app --clear-before --allow-newlines --allow-secure --confirm-token --confirm --ask --timeout-ms --pretty --quiet -q --help -h'; else _analyst_reply ''; :; fi ;;
+    "desktop type-text") if [[ $cur == -* ]]; then _analyst_reply '--text-stdin --text-file --by-role --title-contains --by-path --pick-best --clear-before --allow-newlines --allow-secure --app --confirm-token --confirm --ask --timeout-ms --pretty --quiet -q --help -h'; else _analyst_reply ''; :; fi ;;
     "desktop wait-until") if [[ $cur == -* ]]; then _analyst_reply '--by-role --title-contains --value-contains --by-path --gone --timeout-ms --poll-ms --ignore-modals --pretty --quiet -q --help -h'; else _analyst_reply ''; :; fi ;;
     "dispatch") if [[ $cur == -* ]]; then _analyst_reply '--user -u --title -t --message -m --image --image-alt --script --priority --tag --key --status --url --id --json --wait --wait-timeout --socket --help -h'; else _analyst_reply ''; fi ;;
     "doctor") if [[ $cur == -* ]]; then _analyst_reply '--json --offline --not-on-server --on-server --socket --notify --server --ws-url --help -h'; else _analyst_reply ''; fi ;;

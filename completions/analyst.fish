@@ -81,7 +81,7 @@ complete -c analyst -n "__analyst_at 'desktop'" -a find -d 'Find elements of the
 complete -c analyst -n "__analyst_at 'desktop'" -a highlight -d 'Draw a border around the element that a click would press'
 complete -c analyst -n "__analyst_at 'desktop'" -a host -d 'Open the operator’s screen - permissions, approvals, recent execution…'
 complete -c analyst -n "__analyst_at 'desktop'" -a hotkey -d 'Send one chord to the frontmost application'
-complete -c analyst -n "__analyst_at 'desktop'" -a issue-confirm -d 'Ask for a confirmation token for one action'
+complete -c analyst -n "__analyst_at 'desktop'" -a issue-confirm -d 'Ask for a confirmation token for one action, with the params of its c…'
 complete -c analyst -n "__analyst_at 'desktop'" -a list-modals -d 'List the dialogs of the frontmost application'
 complete -c analyst -n "__analyst_at 'desktop'" -a mcp -d 'Offer the desktop to a coding agent, as tools of the Model Context Pr…'
 complete -c analyst -n "__analyst_at 'desktop'" -a observe -d 'Write a picture and the tree of the desktop to the workspace'
@@ -184,7 +184,7 @@ complete -c analyst -n "__analyst_at 'desktop hotkey'" -l pretty -d 'Indent the 
 complete -c analyst -n "__analyst_at 'desktop hotkey'" -l quiet -s q -d 'Print nothing; the exit code tells'
 complete -c analyst -n "__analyst_at 'desktop hotkey'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l method -d 'The method to confirm, such as desktop.click' -x
-complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l params-json -d 'Its params, as JSON, without confirm' -x
+complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l params-json -d 'Its params, as JSON' -x
 complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l params-file -d 'Read the params from a file, or from - (standard input)' -r -F
 complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l ttl-ms -d 'How long the token may be used' -x
 complete -c analyst -n "__analyst_at 'desktop issue-confirm'" -l wait -d 'Wait for the operator’s decision and print the token'
@@ -261,10 +261,10 @@ complete -c analyst -n "__analyst_at 'desktop type-text'" -l by-role -d 'Role of
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l title-contains -d 'Part of the element’s title' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l by-path -d 'Child indices from the root, such as 0,2,1' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l pick-best -d 'Take the best of several matches instead of refusing'
-complete -c analyst -n "__analyst_at 'desktop type-text'" -l app -d 'The application that must be frontmost' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l clear-before -d 'Empty the element first'
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l allow-newlines -d 'Let newlines through; they submit forms'
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l allow-secure -d 'Let it go into a password field'
+complete -c analyst -n "__analyst_at 'desktop type-text'" -l app -d 'The application that must be frontmost' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l confirm-token -d 'A token of desktop.confirm.issue' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l confirm -d 'A confirmation phrase, where the operator allows phrases' -x
 complete -c analyst -n "__analyst_at 'desktop type-text'" -l ask -d 'Ask the operator, wait for the decision, then act'

@@ -10,20 +10,17 @@ import typer
 
 from analyst_cli import output
 from analyst_cli.commands.desktop_calls import (
-    APP,
-    ASK,
     BY_PATH,
     BY_ROLE,
-    PHRASE,
     PICK,
     PRETTY,
     QUIET,
-    TIMEOUT,
     TITLE,
-    TOKEN,
     VALUE,
     WORKSPACE,
     BadUse,
+    Manner,
+    Params,
     call,
     confirmed,
     decided,
@@ -32,17 +29,18 @@ from analyst_cli.commands.desktop_calls import (
     needed,
     once,
     params_of,
-    route_of,
     run,
     selector_of,
     shown,
     target_of,
     text_of,
 )
+from analyst_cli.commands.option_groups import with_groups
 
 __all__ = ["abort", "abort_demo", "click", "dismiss_modal", "hotkey", "issue_confirm", "rpc", "session", "type_text"]
 
 
+@with_groups
 def click(
     workspace: str = WORKSPACE,
     *,
@@ -51,13 +49,7 @@ def click(
     value_contains: str | None = VALUE,
     by_path: str | None = BY_PATH,
     pick_best: bool = PICK,
-    app: str | None = APP,
-    confirm_token: str = TOKEN,
-    confirm: str = PHRASE,
-    ask: bool = ASK,
-    timeout_ms: int = TIMEOUT,
-    pretty: bool = PRETTY,
-    quiet: bool = QUIET,
+    manner: Manner,
 ) -> int:
     """Press one element.
 
@@ -67,19 +59,10 @@ def click(
     params: dict[str, Any] = {
         "target": target_of(needed(selector_of(by_role, title_contains, value_contains, by_path)), pick_best=pick_best)
     }
-    return confirmed(
-        "desktop.click",
-        {**params, **route_of(app)},
-        workspace,
-        token=confirm_token,
-        phrase=confirm,
-        timeout_ms=timeout_ms,
-        ask=ask,
-        pretty=pretty,
-        quiet=quiet,
-    )
+    return confirmed("desktop.click", params, workspace, manner)
 
 
+@with_groups
 def type_text(
     workspace: str = WORKSPACE,
     text: str = typer.Argument("", help="What to type; others can see it in the process list, so prefer --text-stdin."),
@@ -90,16 +73,10 @@ def type_text(
     title_contains: str | None = TITLE,
     by_path: str | None = BY_PATH,
     pick_best: bool = PICK,
-    app: str | None = APP,
     clear_before: bool = typer.Option(False, "--clear-before", help="Empty the element first."),
     allow_newlines: bool = typer.Option(False, "--allow-newlines", help="Let newlines through; they submit forms."),
     allow_secure: bool = typer.Option(False, "--allow-secure", help="Let it go into a password field."),
-    confirm_token: str = TOKEN,
-    confirm: str = PHRASE,
-    ask: bool = ASK,
-    timeout_ms: int = TIMEOUT,
-    pretty: bool = PRETTY,
-    quiet: bool = QUIET,
+    manner: Manner,
 ) -> int:
     """Type text into an element, or into the application named by --app.
 
@@ -110,86 +87,46 @@ def type_text(
         text = text_of(text_file)
     selector = selector_of(by_role, title_contains, None, by_path)
     options = {"clearBefore": clear_before, "allowNewlines": allow_newlines, "allowSecure": allow_secure}
-    params: dict[str, Any] = {"text": text, "options": options, **route_of(app)}
+    params: dict[str, Any] = {"text": text, "options": options}
     if selector:
         params["target"] = target_of(selector, pick_best=pick_best)
-    elif not app:
+    elif not manner.app:
         raise BadUse(
             "typing needs an element (--by-role, --title-contains, --by-path) or the application that is frontmost (--app)"
         )
-    return confirmed(
-        "desktop.typeText",
-        params,
-        workspace,
-        token=confirm_token,
-        phrase=confirm,
-        timeout_ms=timeout_ms,
-        ask=ask,
-        pretty=pretty,
-        quiet=quiet,
-    )
+    return confirmed("desktop.typeText", params, workspace, manner)
 
 
+@with_groups
 def hotkey(
     workspace: str = WORKSPACE,
     keys: str = typer.Argument(..., help="One chord, such as cmd+shift+s."),
     *,
-    app: str | None = APP,
-    confirm_token: str = TOKEN,
-    confirm: str = PHRASE,
-    ask: bool = ASK,
-    timeout_ms: int = TIMEOUT,
-    pretty: bool = PRETTY,
-    quiet: bool = QUIET,
+    manner: Manner,
 ) -> int:
     """Send one chord to the frontmost application.
 
     Example: analyst desktop hotkey WS cmd+s --ask
     """
-    params = {"keys": [key.strip() for key in keys.split("+")], **route_of(app)}
-    return confirmed(
-        "desktop.hotkey",
-        params,
-        workspace,
-        token=confirm_token,
-        phrase=confirm,
-        timeout_ms=timeout_ms,
-        ask=ask,
-        pretty=pretty,
-        quiet=quiet,
-    )
+    params = {"keys": [key.strip() for key in keys.split("+")]}
+    return confirmed("desktop.hotkey", params, workspace, manner)
 
 
+@with_groups
 def dismiss_modal(
     workspace: str = WORKSPACE,
     *,
     strategy: str = typer.Option("esc", "--strategy", help="defaultButton, cancelButton, byTitle or esc."),
     title_contains: str | None = TITLE,
-    app: str | None = APP,
-    confirm_token: str = TOKEN,
-    confirm: str = PHRASE,
-    ask: bool = ASK,
-    timeout_ms: int = TIMEOUT,
-    pretty: bool = PRETTY,
-    quiet: bool = QUIET,
+    manner: Manner,
 ) -> int:
     """Dismiss the frontmost dialog.
 
     Example: analyst desktop dismiss-modal WS --strategy cancelButton --ask
     """
     wanted = {"type": strategy, **({"titleContains": title_contains} if title_contains else {})}
-    params = {"strategy": wanted, **route_of(app)}
-    return confirmed(
-        "desktop.dismissModal",
-        params,
-        workspace,
-        token=confirm_token,
-        phrase=confirm,
-        timeout_ms=timeout_ms,
-        ask=ask,
-        pretty=pretty,
-        quiet=quiet,
-    )
+    params = {"strategy": wanted}
+    return confirmed("desktop.dismissModal", params, workspace, manner)
 
 
 def abort(
@@ -207,26 +144,24 @@ def abort(
     return once("desktop.abort", params, workspace=workspace, timeout_ms=5_000, pretty=pretty, quiet=quiet)
 
 
+@with_groups
 def issue_confirm(
     workspace: str = WORKSPACE,
     *,
     method: str = typer.Option(..., "--method", help="The method to confirm, such as desktop.click."),
-    params_json: str = typer.Option("", "--params-json", help="Its params, as JSON, without confirm.", metavar="JSON"),
-    params_file: str = typer.Option(
-        "", "--params-file", help="Read the params from a file, or from - (standard input).", metavar="FILE"
-    ),
+    params: Params,
     ttl_ms: int = typer.Option(60_000, "--ttl-ms", min=1_000, max=300_000, help="How long the token may be used."),
     wait: bool = typer.Option(False, "--wait", help="Wait for the operator's decision and print the token."),
     pretty: bool = PRETTY,
     quiet: bool = QUIET,
 ) -> int:
-    """Ask for a confirmation token for one action.
+    """Ask for a confirmation token for one action, with the params of its call.
 
     Example:
       analyst desktop issue-confirm WS --method desktop.hotkey \\
           --params-json '{"keys":["escape"]}'
     """
-    intent = {"method": method, "params": params_of(params_json, params_file)}
+    intent = {"method": method, "params": params_of(params)}
     workspace = folder_of(workspace)
 
     async def ask(client: Any) -> dict[str, Any]:
@@ -236,14 +171,12 @@ def issue_confirm(
     return shown(ask, pretty=pretty, quiet=quiet)
 
 
+@with_groups
 def rpc(
     workspace: str = WORKSPACE,
     *,
     method: str = typer.Option(..., "--method", help="Any method of the host."),
-    params_json: str = typer.Option("", "--params-json", help="Its params, as JSON.", metavar="JSON"),
-    params_file: str = typer.Option(
-        "", "--params-file", help="Read the params from a file, or from - (standard input).", metavar="FILE"
-    ),
+    params: Params,
     pretty: bool = PRETTY,
     quiet: bool = QUIET,
 ) -> int:
@@ -253,16 +186,16 @@ def rpc(
       analyst desktop rpc WS --method desktop.find \\
           --params-json '{"selector":{"byRole":"AXButton"}}'
     """
-    params = params_of(params_json, params_file)
-    meta = params.get("meta", {"schemaVersion": 1, "requestId": str(uuid.uuid4()), "timeoutMs": 10_000})
+    given = params_of(params)
+    meta = given.get("meta", {"schemaVersion": 1, "requestId": str(uuid.uuid4()), "timeoutMs": 10_000})
     if not isinstance(meta, dict):
         raise BadUse("params.meta must be an object")
-    params = {**params, "meta": {**meta, "workspacePath": folder_of(workspace)}}
+    request = {**given, "meta": {**meta, "workspacePath": folder_of(workspace)}}
     timeout_ms = meta.get("timeoutMs", 60_000)
     patience_ms = (
         timeout_ms if isinstance(timeout_ms, int) and not isinstance(timeout_ms, bool) and timeout_ms > 0 else 60_000
     )
-    return shown(lambda client: client.call(method, params, wait_s=patience_ms / 1000 + 2), pretty=pretty, quiet=quiet)
+    return shown(lambda client: client.call(method, request, wait_s=patience_ms / 1000 + 2), pretty=pretty, quiet=quiet)
 
 
 def session(

@@ -14,24 +14,24 @@ from typing import Any
 import typer
 
 from analyst_cli import output
+from analyst_cli.commands.option_groups import Group
 from analyst_cli.errors import LocalProblem
 from analyst_server.wire.inert import inert_text
 
 __all__ = [
     "APP",
-    "ASK",
     "BY_PATH",
     "BY_ROLE",
-    "PHRASE",
     "PICK",
     "PRETTY",
     "QUIET",
     "TIMEOUT",
     "TITLE",
-    "TOKEN",
     "VALUE",
     "WORKSPACE",
     "BadUse",
+    "Manner",
+    "Params",
     "call",
     "confirmed",
     "decided",
@@ -73,6 +73,27 @@ PICK = typer.Option(False, "--pick-best", help="Take the best of several matches
 TIMEOUT = typer.Option(10_000, "--timeout-ms", min=1, max=600_000, help="Deadline of the request.")
 
 
+class Manner(Group):
+    """How an action is confirmed, how long it may take, and how its reply is shown: the options of every command that acts."""
+
+    app: str | None = APP
+    confirm_token: str = TOKEN
+    confirm: str = PHRASE
+    ask: bool = ASK
+    timeout_ms: int = TIMEOUT
+    pretty: bool = PRETTY
+    quiet: bool = QUIET
+
+
+class Params(Group):
+    """The params of a request that the person writes."""
+
+    params_json: str = typer.Option("", "--params-json", help="Its params, as JSON.", metavar="JSON")
+    params_file: str = typer.Option(
+        "", "--params-file", help="Read the params from a file, or from - (standard input).", metavar="FILE"
+    )
+
+
 def show_reply(reply: dict[str, Any], *, pretty: bool, quiet: bool) -> int:
     """Print a reply and return its exit code: 0, or 2 for an error."""
     if not quiet:
@@ -91,20 +112,16 @@ def confirmed(
     method: str,
     params: dict[str, Any],
     workspace: str,
-    *,
-    token: str,
-    phrase: str,
-    timeout_ms: int,
-    ask: bool,
-    pretty: bool,
-    quiet: bool,
+    manner: Manner,
 ) -> int:
-    if not (token or phrase or ask):
+    """Let an action be confirmed as the person says, do it, and show the reply."""
+    token, phrase = manner.confirm_token, manner.confirm
+    if not (token or phrase or manner.ask):
         raise BadUse(
             f"{method} needs --confirm-token, --confirm or --ask", "analyst desktop issue-confirm gives tokens"
         )
 
-    workspace = folder_of(workspace)
+    workspace, params = folder_of(workspace), {**params, **route_of(manner.app)}
 
     async def act(client: Any) -> dict[str, Any]:
         confirm = {"token": token} if token else {"phrase": phrase}
@@ -120,9 +137,9 @@ def confirmed(
             if "error" in answer:
                 return answer
             confirm = {"token": answer["result"]["token"]}
-        return await call(client, method, {**params, "confirm": confirm}, workspace, timeout_ms)
+        return await call(client, method, {**params, "confirm": confirm}, workspace, manner.timeout_ms)
 
-    return shown(act, pretty=pretty, quiet=quiet)
+    return shown(act, pretty=manner.pretty, quiet=manner.quiet)
 
 
 async def decided(client: Any, asked: dict[str, Any], workspace: str) -> dict[str, Any]:
@@ -177,7 +194,9 @@ def folder_of(workspace: str) -> str:
     return str(path)
 
 
-def params_of(text: str, file: str) -> dict[str, Any]:
+def params_of(given: Params) -> dict[str, Any]:
+    """Return the params that are written. Raises BadUse for those that are none."""
+    text, file = given.params_json, given.params_file
     if bool(text) == bool(file):
         raise BadUse("give the params with either --params-json or --params-file")
     if file:

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import output, paths
+from analyst_cli.commands.option_groups import Group, with_groups
 from analyst_cli.commands.runner_options import (
     PYTHON,
-    SCRIPTS,
-    SOCKET,
-    STATE,
-    USER,
+    Places,
     runner_settings,
     server_errors,
     stopped_by_signals,
@@ -43,27 +41,29 @@ _VARIABLES = {
     "--user": "ANALYST_USER",
     "--python": "ANALYST_SCRIPT_PYTHON",
 }
-PARALLEL = typer.Option(
-    8, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
-)
-FAILURE_ALERTS = typer.Option(
-    True,
-    "--failure-alerts/--no-failure-alerts",
-    envvar="ANALYST_FAILURE_ALERTS",
-    help="Tell the owner when a script fails, recovers, or is overdue.",
-)
+
+
+class Way(Group):
+    """How scripts are run."""
+
+    parallel: int = typer.Option(
+        8, "--parallel", min=1, max=64, envvar="ANALYST_SCRIPTS_PARALLEL", help="Scripts that run at the same time."
+    )
+    failure_alerts: bool = typer.Option(
+        True,
+        "--failure-alerts/--no-failure-alerts",
+        envvar="ANALYST_FAILURE_ALERTS",
+        help="Tell the owner when a script fails, recovers, or is overdue.",
+    )
 
 
 @app.command()
+@with_groups
 def once(
     *,
-    scripts: Path | None = SCRIPTS,
-    state: Path | None = STATE,
-    socket: Path | None = SOCKET,
-    user: str = USER,
+    places: Places,
     python: Path | None = PYTHON,
-    parallel: int = PARALLEL,
-    failure_alerts: bool = FAILURE_ALERTS,
+    way: Way,
     now: bool = typer.Option(False, "--now", help="Run all scripts, whatever their schedules say."),
     no_cooldown: bool = typer.Option(False, "--no-cooldown", help="Send even what a cooldown would hold back."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing: for cron, which mails what is printed."),
@@ -82,9 +82,8 @@ def once(
     from analyst_server.runner.loop import Reports, run_once  # noqa: PLC0415
 
     settings = replace(
-        runner_settings(scripts=scripts, state=state, socket=socket, user=user, python=python),
-        parallel=parallel,
-        failure_alerts=failure_alerts,
+        runner_settings(**vars(places), python=python),
+        **vars(way),
         ignore_schedule=now,
         ignore_cooldown=no_cooldown,
     )
@@ -102,15 +101,12 @@ def once(
 
 
 @app.command()
+@with_groups
 def serve(
     *,
-    scripts: Path | None = SCRIPTS,
-    state: Path | None = STATE,
-    socket: Path | None = SOCKET,
-    user: str = USER,
+    places: Places,
     python: Path | None = PYTHON,
-    parallel: int = PARALLEL,
-    failure_alerts: bool = FAILURE_ALERTS,
+    way: Way,
     json: bool = typer.Option(False, "--json", help="Print one JSON object a run."),
 ) -> None:
     """Run scripts by their own schedules until Ctrl-C or SIGTERM.
@@ -127,9 +123,8 @@ def serve(
     from analyst_server.runner.loop import serve as run_for_good  # noqa: PLC0415
 
     settings = replace(
-        runner_settings(scripts=scripts, state=state, socket=socket, user=user, python=python),
-        parallel=parallel,
-        failure_alerts=failure_alerts,
+        runner_settings(**vars(places), python=python),
+        **vars(way),
     )
     with server_errors(), stopped_by_signals() as stop:
         history = History(settings.history_file)
@@ -142,12 +137,10 @@ def serve(
 
 
 @app.command()
+@with_groups
 def overdue(
     *,
-    scripts: Path | None = SCRIPTS,
-    state: Path | None = STATE,
-    socket: Path | None = SOCKET,
-    user: str = USER,
+    places: Places,
     tell: bool = typer.Option(False, "--tell", help="Tell the owners, once for each missed time."),
 ) -> None:
     """List scripts that should have run and have not.
@@ -162,7 +155,7 @@ def overdue(
     from analyst_server.runner.history import History  # noqa: PLC0415
     from analyst_server.runner.local_time import both_times  # noqa: PLC0415
 
-    settings = runner_settings(scripts=scripts, state=state, socket=socket, user=user)
+    settings = runner_settings(**vars(places))
     with server_errors():
         history = History(settings.history_file)
         try:
@@ -205,15 +198,13 @@ def exec_as(
 
 
 @app.command()
+@with_groups
 def install(
     *,
     kind: str = typer.Option("", "--with", metavar="KIND", help="cron, systemd or launchd [what fits this system]."),
     remove: bool = typer.Option(False, "--remove", help="Take it away again."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
-    scripts: Path | None = SCRIPTS,
-    state: Path | None = STATE,
-    socket: Path | None = SOCKET,
-    user: str = USER,
+    places: Places,
     python: Path | None = PYTHON,
 ) -> None:
     """Have the system run the scripts every five minutes.
@@ -227,7 +218,7 @@ def install(
     """
     from analyst_server.runner.install import installation, usual_kind  # noqa: PLC0415
 
-    flags = {"--scripts": scripts, "--state": state, "--socket": socket, "--user": user or None, "--python": python}
+    flags = {f"--{name}": value or None for name, value in (*vars(places).items(), ("python", python))}
     command = [*_this_program(), "runner", "once", "--quiet", *_named(flags)]
     with server_errors():
         plan = installation(kind or usual_kind(), command=command, home=Path.home())

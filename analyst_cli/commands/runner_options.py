@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import paths
+from analyst_cli.commands.option_groups import Group
 from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, SettingsProblem
 
 if TYPE_CHECKING:
     from analyst_server.runner.loop import Stop
     from analyst_server.runner.settings import RunnerSettings
 
-__all__ = ["PYTHON", "SCRIPTS", "SOCKET", "STATE", "USER", "runner_settings", "server_errors", "stopped_by_signals"]
+__all__ = [
+    "PYTHON",
+    "SCRIPTS",
+    "SOCKET",
+    "STATE",
+    "USER",
+    "Places",
+    "runner_settings",
+    "server_errors",
+    "stopped_by_signals",
+]
 
 SCRIPTS = typer.Option(
     None, "--scripts", metavar="DIR", help="Folder of the scripts [ANALYST_SCRIPTS_DIR, ~/user/notifications]."
@@ -40,6 +51,15 @@ PYTHON = typer.Option(
     metavar="PATH",
     help="Python that runs the scripts [ANALYST_SCRIPT_PYTHON, ~/.venv/bin/python, python3].",
 )
+
+
+class Places(Group):
+    """Where the runner finds what it needs, and for whom it runs."""
+
+    scripts: Path | None = SCRIPTS
+    state: Path | None = STATE
+    socket: Path | None = SOCKET
+    user: str = USER
 
 
 def runner_settings(
