@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analyst_server.portal.accounts import DeviceRecord, UserRecord
     from analyst_server.portal.database import Database
 
-__all__ = ["add_commands", "open_accounts_file", "rfc3339"]
+__all__ = ["add_commands", "open_accounts_file", "refuse_shut_out", "rfc3339"]
 
 DAY_S = 86_400.0
 
@@ -56,6 +56,7 @@ def invite(
 
     with _accounts_file(config, data) as (database, settings):
         now = time.time()
+        refuse_shut_out(database, user)
         secret = Accounts(database).invite(user, now=now, by=ADMINISTRATOR, lifetime_s=days * DAY_S)
     link = f"{url.rstrip('/') or _portal_url(settings, database.path.parent)}/signin/invite?code={quote(secret)}"
     if json:
@@ -195,11 +196,20 @@ def rotate_secret(
     Example: analyst gateway rotate-secret
     """
     from analyst_server.identity.secret import rotated_secret  # noqa: PLC0415
+    from analyst_server.portal.audit import ADMINISTRATOR, record  # noqa: PLC0415
 
+    now = time.time()
     with _told_in_our_words():
         settings, folder = _settings_and_folder(config, data)
-        rotation = rotated_secret(settings.identity.secret, folder=folder, now=time.time(), drop_old=drop_old)
+        rotation = rotated_secret(settings.identity.secret, folder=folder, now=now, drop_old=drop_old)
     if rotation.file is not None:
+        detail = (
+            "the old one is refused"
+            if drop_old
+            else f"the old one is accepted until {rfc3339(rotation.previous_until)}"
+        )
+        with open_accounts_file(folder) as database:
+            record(database, "secret changed", "", now=now, by=ADMINISTRATOR, detail=detail)
         output.line(f"The new secret is in {rotation.file}.")
     else:
         output.line("Set these for the gateway, and for everything that makes or checks its tokens:")
@@ -211,6 +221,14 @@ def rotate_secret(
         else f" Tokens of the old one are accepted until {rfc3339(rotation.previous_until)}."
     )
     output.note(f"Restart the gateway to use it; clients come back by themselves.{until}")
+
+
+def refuse_shut_out(database: "Database", user: str) -> None:
+    """Raise `UsageProblem` for somebody who is shut out: what they were given would not work."""
+    from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
+
+    if any(each.name == user and each.disabled_at is not None for each in Accounts(database).users()):
+        raise UsageProblem(f"{user} is shut out", f"let them in first: analyst gateway users --enable {user}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from analyst_cli import output
-from analyst_cli.commands.gateway_admin import open_accounts_file, rfc3339
+from analyst_cli.commands.gateway_admin import open_accounts_file, refuse_shut_out, rfc3339
 from analyst_cli.errors import SettingsProblem, SignInNeeded, UsageProblem
 
 __all__ = ["app"]
@@ -159,6 +159,7 @@ def _issue_user(user: str, device: str, days: float, config: Path | None, data: 
             secret, previous=identity.previous_secret, previous_until=identity.previous_secret_until, folder=folder
         )
         with open_accounts_file(folder) as database:
+            refuse_shut_out(database, user)
             accounts = Accounts(database)
             accounts.ensure_user(user, now=now, by=ADMINISTRATOR)
             device_id = accounts.link_device(user, device or "analyst token issue", now=now, by=ADMINISTRATOR)

@@ -86,6 +86,17 @@ def test_people_and_devices_are_listed_and_shut_out(
     assert actions == ["identity expected", "user disabled", "device revoked", "device linked", "user made"]
 
 
+def test_who_is_shut_out_gets_nothing_that_would_not_work(
+    folder: Path, accounts: Accounts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts.ensure_user("petr", now=NOW, by=ADMINISTRATOR)
+    accounts.set_disabled("petr", disabled=True, now=NOW, by=ADMINISTRATOR)
+    for words in (["gateway", "invite", "petr"], ["token", "issue", "petr"]):
+        assert run([*words, "--data", str(folder)]) == 2
+        assert "analyst gateway users --enable petr" in capsys.readouterr().err
+    assert accounts.devices("petr") == []
+
+
 def test_a_rotated_secret_keeps_tokens_of_the_old_one_until_they_are_renewed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +121,8 @@ def test_a_leaked_secret_is_dropped_at_once(folder: Path, capsys: pytest.Capture
     rotated_secret("", folder=folder, now=NOW, drop_old=False)
     assert run(["gateway", "rotate-secret", "--drop-old", "--data", str(folder)]) == 0
     assert "accepted until" not in capsys.readouterr().err
+    assert run(["gateway", "audit", "--data", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["detail"] == "the old one is refused"
     now_signing = signing_secret("", folder=folder, only_loopback=True)
     with pytest.raises(TokenRefused):
         Tokens(token_keys(now_signing, previous="", previous_until="", folder=folder)).verify(token, now=NOW)

@@ -51,6 +51,7 @@ async def test_telegram_is_linked_by_the_code_that_the_bot_told_and_unlinked(wor
     async with world.browser("petr") as browser:
         async with browser.get("/api/telegram/status") as answer:
             assert await answer.json() == {"linked": False, "linked_at": None}
+        world.chats.codes["12345"] = 1
         for code in ("000000", "12345", "abcdef", "１２３４５６"):
             async with browser.post("/api/telegram/verify", json={"code": code}) as answer:
                 assert answer.status == 400
@@ -62,6 +63,11 @@ async def test_telegram_is_linked_by_the_code_that_the_bot_told_and_unlinked(wor
             assert (await answer.json())["ok"] is True
         async with browser.post("/api/telegram/unlink") as answer:
             assert answer.status == 400
+        for _ in range(26):
+            async with browser.post("/api/telegram/verify", data={"code": "000000"}) as page:
+                assert "not valid" in await page.text()
+        async with browser.post("/api/telegram/verify", json={"code": "123456"}) as answer:
+            assert answer.status == 429, "six digits can be guessed"
 
 
 async def test_a_publisher_reaches_whom_it_may_and_the_audit_log_tells(world: World) -> None:

@@ -392,5 +392,8 @@ async def test_a_disabled_person_is_out_at_once_and_cannot_come_back(world: Worl
     code = world.invite("petr")
     async with world.browser() as browser, browser.post("/signin/invite", data={"code": code}) as page:
         assert page.status == 404
+    world.clock.forward(60)
+    async with world.program(world.token("petr")) as app, app.get("/api/desktop/scripts") as answer:
+        assert answer.status == 401, "a token that was made later helps no more"
     async with world.program(token) as app, app.post("/api/desktop/refresh") as answer:
         assert answer.status == 401
