@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import typer
 
-from analyst_cli.app import COMMANDS
+from analyst_cli.app import COMMANDS, app
 from analyst_server.config import setting_rows
 from analyst_server.wire import messages
 from analyst_server.wire.close_codes import CloseCode
@@ -38,6 +40,36 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented(name: str) -> None:
     assert f"analyst {name}" in EVERYTHING
+
+
+def known(command: Any, parent: Any = None) -> tuple[set[str], dict[str, Any]]:
+    """Return a command's options, and the same of each command below it."""
+    context = command.make_context("analyst", [], parent=parent, resilient_parsing=True)
+    options = {name for one in context.command.get_params(context) for name in (*one.opts, *one.secondary_opts)}
+    below = getattr(context.command, "commands", {})
+    return options, {name: known(child, context) for name, child in below.items()}
+
+
+def typed(page: str) -> set[str]:
+    """Return the command lines of `analyst` in blocks and in backticks."""
+    blocks = re.findall(r"```\w*\n(.*?)```", page, re.DOTALL)
+    code = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    code += re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    return {
+        words.partition(" #")[0] for line in code for words in re.findall(r"(?<![\w/.@-])analyst ([^|;&,)\"`]*)", line)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_in_the_documents_is_one_that_can_be_typed(page: Path) -> None:
+    everything = known(typer.main.get_command(app))
+    for line in typed(page.read_text()):
+        (options, below), words = everything, line.split()
+        while words and words[0] in below:
+            options, below = below[words.pop(0)]
+        assert not (below and words and not words[0].startswith("-")), f"there is no command: analyst {line}"
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= options, f"analyst {line}"
 
 
 def test_every_setting_of_the_gateway_is_documented() -> None:
