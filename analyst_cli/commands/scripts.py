@@ -43,6 +43,8 @@ app = typer.Typer(
     help="List, run, test, create and explain notification scripts.\n\nExample: analyst scripts explain revenue_check",
 )
 
+STDERR_SHOWN_CHARS = 2_000  # of up to 16 KiB that history keeps
+
 NAME = typer.Argument(..., metavar="NAME", help="The script's name, with or without .py.")
 JSON = typer.Option(False, "--json", help="Print JSON, one object a line.")
 REMOTE = typer.Option(
@@ -320,7 +322,7 @@ def _show_run(record: "RunRecord") -> None:
     for warning in record.warnings:
         output.note(f"warning: {warning}")
     if record.exit_code and record.stderr_tail.strip():
-        output.note(record.stderr_tail)
+        output.note(record.stderr_tail.rstrip()[-STDERR_SHOWN_CHARS:])
 
 
 def _show_test(record: "RunRecord", notification: dict[str, Any] | None) -> None:
@@ -329,7 +331,7 @@ def _show_test(record: "RunRecord", notification: dict[str, Any] | None) -> None
     if notification is None:
         output.line(f"{record.stem} would send nothing: {record.reason} ({record.duration_s:.1f} s)")
         if record.exit_code and record.stderr_tail.strip():
-            output.note(record.stderr_tail)
+            output.note(record.stderr_tail.rstrip()[-STDERR_SHOWN_CHARS:])
         return
     output.line(f"{record.stem} would send ({record.duration_s:.1f} s):")
     for member, value in notification.items():

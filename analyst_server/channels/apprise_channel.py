@@ -5,10 +5,12 @@ Who wants to be told where stands in `channel_urls.json` in the data folder (060
 
 import asyncio
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -121,19 +123,26 @@ def _notify(url: str, notification: dict[str, Any], image: bytes | None) -> str:
     notice = notification.get("notice") or (
         f"{notification['dropped']} older alerts were left out here." if "dropped" in notification else ""
     )
-    title = inert_line(str(notification.get("title", "")))
-    body = str(notice) or inert_text(str(notification.get("message", ""))) or title
-    kind = (
-        apprise.NotifyType.FAILURE if notification.get("priority") in {"high", "critical"} else apprise.NotifyType.INFO
-    )
+    title = _harmless(inert_line(str(notification.get("title", ""))))
+    text = str(notice) or _harmless(inert_text(str(notification.get("message", ""))))
+    url = inert_line(str(notification.get("url") or ""))
+    body = "\n\n".join(part for part in (text, url) if part) or title
+    loud = notification.get("priority") in {"high", "critical"}
+    kind = apprise.NotifyType.FAILURE if loud else apprise.NotifyType.INFO
+    send = partial(target.notify, title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.MARKDOWN)
     if image is None:
-        return _sent(target.notify(title=title, body=body, notify_type=kind))
+        return _sent(send())
     with tempfile.TemporaryDirectory(prefix="analyst-chart-") as folder:
         path = Path(folder) / "chart.png"
         path.write_bytes(image)
-        if target.notify(title=title, body=body, notify_type=kind, attach=str(path)):
+        if send(attach=str(path)):
             return ""
-    return _sent(target.notify(title=title, body=body, notify_type=kind)) or "without its chart"
+    return _sent(send()) or "without its chart"
+
+
+def _harmless(text: str) -> str:
+    """Return Markdown that reads as before and in which no HTML tag and no `<!here>`, `@everyone` can act: apprise hands both on as they are."""
+    return re.sub(r"<(?=[A-Za-z!/?@#])|@(?=(?:everyone|here|channel)\b)", "\\g<0>\u200b", text)
 
 
 def _sent(done: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from analyst_server.channels.base import Channel, DeliveryFailed, Item
 from analyst_server.channels.outbox import Head, Outbox
-from analyst_server.channels.retry import FIRST_DELAY_S, Failure, GiveUp, after_failure
+from analyst_server.channels.retry import FIRST_DELAY_S, GIVE_UP_AFTER_S, Failure, GiveUp, after_failure
 from analyst_server.errors import StoreUnavailable
 from analyst_server.wire.inert import inert_line
 
@@ -119,7 +119,11 @@ class Delivery:
             state = "unconfirmed" if verdict.unconfirmed else "failed"
             what = inert_line(str(item.notification.get("id", "a notice")))
             _log.warning("%s to %s is %s: %s", what, item.user, state, inert_line(failure.reason))
-            await asyncio.to_thread(self._outbox.gave_up, item, state=state, reason=failure.reason, now=now)
+            if verdict.too_old:
+                older_than = now - GIVE_UP_AFTER_S
+                await asyncio.to_thread(self._outbox.leave_out, item, older_than=older_than, now=now)
+            else:
+                await asyncio.to_thread(self._outbox.gave_up, item, state=state, reason=failure.reason, now=now)
             return
         at = verdict.at
         if failure.everywhere:

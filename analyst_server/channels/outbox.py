@@ -166,6 +166,17 @@ class Outbox:
                 (state, now, reason, item.id),
             )
 
+    def leave_out(self, item: Item, *, older_than: float, now: float) -> None:
+        """Leave out what has waited at the item's address since before a time: a notice of how many takes its place."""
+        with self._file.transaction() as db:
+            too_old = db.execute(
+                "SELECT id, notification FROM deliveries WHERE channel = ? AND address = ? AND state = 'queued' AND queued_at < ? ORDER BY id",
+                (item.channel, item.address, older_than),
+            ).fetchall()
+            _replace_by_notice(db, too_old, "it waited for too long")
+            db.executemany("UPDATE deliveries SET queued_at = ?, next_at = ? WHERE id = ?",
+                           [(now, now, each) for each, _ in too_old[:1]])  # fmt: skip
+
     def press(self, delivery: int, action: str, *, user: str, address: str, now: float) -> Pressed | None:
         """Note a pressed button; None when the user has no such delivery at this address, and then nothing is noted."""
         with self._file.transaction() as db:
@@ -233,17 +244,22 @@ def _bound(db: sqlite3.Connection, channel: str, address: str) -> None:
         "SELECT id, notification FROM deliveries WHERE channel = ? AND address = ? AND state = 'queued' ORDER BY id",
         (channel, address),
     ).fetchall()
-    surplus = waiting[: max(0, len(waiting) - MAX_BACKLOG + 1)] if len(waiting) > MAX_BACKLOG else []
-    if not surplus:
+    if len(waiting) > MAX_BACKLOG:
+        _replace_by_notice(db, waiting[: len(waiting) - MAX_BACKLOG + 1], "the backlog was full")
+
+
+def _replace_by_notice(db: sqlite3.Connection, rows: Sequence[tuple[int, str]], why: str) -> None:
+    """Leave out deliveries (id, notification): the first of them becomes the notice of how many alerts that are."""
+    if not rows:
         return
-    dropped = sum(json.loads(notification).get("dropped", 1) for _, notification in surplus)
+    dropped = sum(json.loads(notification).get("dropped", 1) for _, notification in rows)
     db.executemany(
-        "UPDATE deliveries SET state = 'dropped', note = 'the backlog was full', done_at = queued_at WHERE id = ?",
-        [(each,) for each, _ in surplus[1:]],
+        "UPDATE deliveries SET state = 'dropped', note = ?, done_at = queued_at WHERE id = ?",
+        [(why, each) for each, _ in rows[1:]],
     )
     db.execute(
-        "UPDATE deliveries SET notification = ?, notification_id = '', parts_done = 0 WHERE id = ?",
-        (json.dumps({"dropped": dropped}), surplus[0][0]),
+        "UPDATE deliveries SET notification = ?, notification_id = '', parts_done = 0, tries = 0 WHERE id = ?",
+        (json.dumps({"dropped": dropped}), rows[0][0]),
     )
 
 

@@ -7,7 +7,7 @@ Limits: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avo
 from collections import deque
 from dataclasses import dataclass, field
 
-__all__ = ["FIRST_DELAY_S", "Failure", "GiveUp", "Pace", "TryAgain", "after_failure"]
+__all__ = ["FIRST_DELAY_S", "GIVE_UP_AFTER_S", "Failure", "GiveUp", "Pace", "TryAgain", "after_failure"]
 
 FIRST_DELAY_S, MAX_DELAY_S = 1.0, 300.0
 MAX_UNCONFIRMED_TRIES = 2  # a doubled message is better than a lost one, a tripled one is not
@@ -38,9 +38,10 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Never again; `unconfirmed` when it may have been delivered."""
+    """Never again; `unconfirmed` when it may have been delivered, `too_old` when it was tried for long enough."""
 
     unconfirmed: bool = False
+    too_old: bool = False
 
 
 def after_failure(
@@ -52,7 +53,7 @@ def after_failure(
     if failure.unconfirmed and tries >= MAX_UNCONFIRMED_TRIES:
         return GiveUp(unconfirmed=True)
     if now - queued_at > GIVE_UP_AFTER_S:
-        return GiveUp(unconfirmed=failure.unconfirmed)
+        return GiveUp(unconfirmed=failure.unconfirmed, too_old=not failure.unconfirmed)
     if failure.retry_after_s is not None:
         return TryAgain(at=now + failure.retry_after_s)
     return TryAgain(at=now + min(MAX_DELAY_S, first_delay_s * 2.0 ** min(tries - 1, 16)))

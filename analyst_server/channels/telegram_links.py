@@ -3,6 +3,7 @@ that make a link. It is the portal's port to Telegram. Several processes may sha
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
@@ -10,7 +11,8 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,10 +143,10 @@ class TelegramLinks:
 
     def _edit(self, edit: Callable[[dict[str, dict[str, Any]]], Any]) -> Any:
         """Change the file as a whole: never half-written, what others have put into it stays."""
-        with self._lock:
-            users = self._read()
-            answer = edit(users)
-            try:
+        try:
+            with self._lock, self._locked():
+                users = self._read()
+                answer = edit(users)
                 descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{FILE_NAME}.")
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     json.dump(users, file, indent=2)
@@ -152,9 +154,19 @@ class TelegramLinks:
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).replace(self._path)
-            except OSError as exc:
-                raise StoreUnavailable(f"cannot write {self._path} ({exc.strerror})", "is the disk full?") from exc
+        except OSError as exc:
+            raise StoreUnavailable(f"cannot write {self._path} ({exc.strerror})", "is the disk full?") from exc
         return answer
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from changing the file: the gateway links, the bot in a process of its own follows groups to their new numbers."""
+        descriptor = os.open(self._path.with_name(f".{FILE_NAME}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def _give(db: sqlite3.Connection, chat: int, person: int, now: float) -> str:

@@ -13,7 +13,6 @@ from analyst_server.wire.inert import inert_line, inert_text
 __all__ = ["MAX_CAPTION_UNITS", "MAX_TEXT_UNITS", "Part", "html_of_markdown", "parts_of", "split_text", "units"]
 
 MAX_TEXT_UNITS, MAX_CAPTION_UNITS = 4_096, 1_024
-MAX_PARTS = 5  # 16 KiB of message are at most five
 
 _ICONS = {"critical": "🔴", "high": "🟠", "normal": "", "low": ""}
 _STATUS = {"firing": "🔥", "resolved": "✅"}
@@ -58,7 +57,7 @@ def parts_of(
     texts = [
         _written(shown_heading if number == 0 else "", piece, "", plain=plain) for number, piece in enumerate(pieces)
     ]
-    texts = [text for text in texts if text][:MAX_PARTS]
+    texts = [text for text in texts if text]
     photo = [Part(_written(heading, "", "", plain=plain), is_photo=True, is_html=not plain)] if has_image else []
     return photo + [Part(text, is_html=not plain) for text in texts]
 

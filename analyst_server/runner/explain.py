@@ -8,6 +8,7 @@ from analyst_server.runner.scripts import Script
 
 __all__ = ["ago", "explain"]
 
+LAST_WORDS_CHARS = 500
 LATE_S = 15 * 60  # `once` comes up to five minutes late by its nature
 
 _STARTED_BY = {
@@ -73,7 +74,7 @@ def _last_run(run: RunRecord, now: float, times: Callable[[float], str]) -> list
     lines.append(_became(run))
     lines += [f"Warning: {warning}" for warning in run.warnings]
     if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT, Outcome.BAD_OUTPUT} and run.stderr_tail.strip():
-        lines.append(f"Its last words on stderr: {run.stderr_tail.strip().splitlines()[-1]}")
+        lines.append(f"Its last words on stderr: {run.stderr_tail.strip().splitlines()[-1][-LAST_WORDS_CHARS:]}")
     return lines
 
 

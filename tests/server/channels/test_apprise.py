@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -66,6 +67,25 @@ async def test_an_alert_goes_to_every_url_of_its_user_with_its_chart(world: Worl
         ("Down", "by 12 %", "failure")
     }
     assert base64.b64decode(arrived[0]["attachments"][0]["base64"]) == PNG
+
+
+async def test_slack_gets_its_own_markdown_a_link_and_nothing_that_acts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apprise.plugins.slack import NotifySlack  # noqa: PLC0415
+
+    async with receiver() as (url, arrived, _):
+        monkeypatch.setattr(NotifySlack, "webhook_url", url.replace("json", "http", 1))
+        slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#alerts"
+        async with apprise(world, {"petr": [slack]}):
+            await world.alert(
+                "a1", title="Down <!channel>", message="**84** <!here> <b>x</b> @everyone", url="https://e.org/x"
+            )
+            await world.telegram.until(lambda: len(arrived) == 1)
+    (attachment,) = arrived[0]["attachments"]
+    assert attachment["text"].startswith("*84* ")
+    assert attachment["text"].rstrip().endswith("https://e.org/x")
+    assert not re.search(r"<[!b/]|&lt;[!b/]|@everyone", attachment["text"] + attachment["title"])
 
 
 async def test_a_failing_receiver_is_tried_again_and_no_secret_is_written_down(world: World) -> None:

@@ -90,6 +90,15 @@ async def test_a_chat_belongs_to_the_last_who_linked_it(world: World) -> None:
         assert {user: link.chat_id for user, link in links(channels).all().items()} == {"jana": 7, "someone": 99}
 
 
+async def test_two_processes_that_link_at_once_lose_no_link(world: World) -> None:
+    outbox = Outbox(world.folder / "channels.db")
+    tables = [TelegramLinks(world.folder, outbox) for _ in range(2)]  # each with its own lock, as in two processes
+    codes = [tables[0].new_code(chat, chat) for chat in range(1, 25)]
+    await asyncio.gather(*(tables[number % 2].verify(f"user{number}", code) for number, code in enumerate(codes)))
+    assert sorted(link.chat_id for link in tables[0].all().values()) == list(range(1, 25))
+    outbox.close()
+
+
 async def test_help_status_and_a_test_chart(world: World) -> None:
     world.link()
     world.scripts = Scripts()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from analyst_server.channels.following import Following
-from analyst_server.channels.outbox import MAX_BACKLOG, Cursor, Outbox
+from analyst_server.channels.outbox import Cursor, Outbox
 from analyst_server.channels.retry import Pace
 from analyst_server.channels.running import OUTBOX_FILE, Channels
 from analyst_server.inbox.log import Event, Seq, User
@@ -133,20 +133,6 @@ async def test_two_that_look_at_once_queue_everything_once(world: World) -> None
     log.go_on.set()
     await asyncio.gather(first, second)
     assert [each["notification_id"] for each in outbox.latest("one", limit=9)] == ["a2", "a1"]
-    outbox.close()
-
-
-def test_a_delivery_that_was_put_off_meanwhile_is_not_tried_before_its_time(world: World) -> None:
-    """T1: the heads were read, then the answer to the try under way came: wait for a minute."""
-    outbox = Outbox(world.folder / OUTBOX_FILE)
-    outbox.queue("one", "7", "petr", {"id": "a1"}, now=100)
-    (head,) = outbox.heads("one")
-    item = outbox.item(head)
-    assert item is not None
-    outbox.again(item, at=160, reason="too many requests")
-    assert outbox.item(head) is None
-    (head,) = outbox.heads("one")
-    assert outbox.item(head) is not None
     outbox.close()
 
 
@@ -372,19 +358,6 @@ async def test_no_network_pauses_everything_and_loses_nothing(world: World, unus
         assert record["note"].startswith("Telegram cannot be reached (ClientConnectorError)")
     async with world.channels():
         await world.telegram.until(lambda: world.telegram.texts == ["<b>a1</b>"])
-
-
-def test_the_backlog_is_bounded_and_says_what_it_left_out(world: World) -> None:
-    outbox = Outbox(world.folder / OUTBOX_FILE)
-    for start in range(0, MAX_BACKLOG + 300, 100):
-        alerts = [{"id": f"n{number}"} for number in range(start, start + 100)]
-        outbox.follow("telegram", "petr", Cursor("e", start), alerts, ["7"], now=1.0)
-    (head,) = outbox.heads("telegram")
-    item = outbox.item(head)
-    assert outbox.counts("telegram")["queued"] == MAX_BACKLOG
-    assert item is not None
-    assert item.notification == {"dropped": 301}
-    outbox.close()
 
 
 async def test_a_lost_cursor_is_said(world: World) -> None:

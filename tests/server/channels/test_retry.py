@@ -25,7 +25,7 @@ def test_transient_failures_are_tried_ever_more_rarely_for_a_day() -> None:
         TryAgain(NOW + delay) for delay in (1, 2, 4, 300)
     ]
     assert follows(Failure("x"), tries=3, queued_s_ago=86_399) == TryAgain(NOW + 4)
-    assert follows(Failure("x"), tries=3, queued_s_ago=86_401) == GiveUp()
+    assert follows(Failure("x"), tries=3, queued_s_ago=86_401) == GiveUp(too_old=True)
 
 
 def test_an_unknown_outcome_is_tried_once_more_and_then_said_to_be_unknown() -> None:

@@ -40,6 +40,14 @@ def test_a_text_of_4097_units_is_split_between_paragraphs() -> None:
     assert all(part.text.endswith("word") for part in parts)
 
 
+def test_no_paragraph_of_the_longest_message_is_left_out() -> None:
+    """Paragraphs of a little more than half a message: each becomes a message of its own."""
+    message = "\n\n".join(f"{number} " + "x" * 2_098 for number in range(7))
+    assert len(message) < 16 * 1024
+    parts = parts_of(title="t", message=message, has_image=False)
+    assert [number for number in range(7) if any(f"{number} xx" in part.text for part in parts)] == list(range(7))
+
+
 def test_splitting_prefers_sentences_to_words_and_words_to_anything() -> None:
     assert split_text("One. Two three. Four", first=17, rest=17) == ["One. Two three.", "Four"]
     assert split_text("aaaa bbbb cccc", first=10, rest=10) == ["aaaa bbbb", "cccc"]
