@@ -217,7 +217,7 @@ def test_the_gateway_ends_cleanly_and_leaves_no_socket(system: System) -> None:
             1,
         ),
         (["whoami"], {"ANALYST_TOKEN": "no.token.atall"}, ["ANALYST_TOKEN"], 4),
-        (["watch"], {"ANALYST_TOKEN": "e30.eyJzdWIiOiJwZXRyIn0.c2ln"}, ["login"], 4),
+        (["watch"], {"ANALYST_TOKEN": "e30.eyJzdWIiOiJwZXRyIn0.c2ln"}, ["ANALYST_TOKEN"], 4),
         (["login", "--server", "http://127.0.0.1:1"], {}, ["http://127.0.0.1:1"], 1),
         (["config", "set", "colour", "red"], {}, ["colour"], 2),
         (["show", "no-such-id"], {}, ["no-such-id"], 1),

@@ -218,6 +218,26 @@ async def test_the_ledger_tells_what_was_sent_acknowledged_and_read_on_each_devi
     assert (await world.get("/status"))[0] == 400
 
 
+async def test_the_ledger_knows_of_a_snapshot_and_of_a_cursor_without_any_ack(world: World) -> None:
+    old = await world.dispatch()
+    for number in range(50):
+        await world.hub.log.append(_draft(number))
+    snapshot, heard = await world.client(device="desk")
+    newest = heard[-2]
+    held = {"epoch": world.hub.log.epoch, "seq": newest["seq"]}
+
+    async def stage(notification_id: str) -> tuple[bool, bool]:
+        _, told = await world.get(f"/status?id={notification_id}")
+        (device,) = told["users"]["petr"]["devices"]
+        return device["sent"], device["acknowledged"]
+
+    assert await stage(newest["id"]) == (True, False)
+    assert await stage(old["id"]) == (False, False)  # the snapshot has the latest 50
+    await snapshot.close()
+    await world.client(device="desk", since=held)
+    assert await stage(newest["id"]) == (True, True)
+
+
 async def test_a_log_that_cannot_be_read_sends_the_client_away_for_a_while(tmp_path: Path) -> None:
     class Broken(MemoryInbox):
         async def snapshot(self, user: User, *, limit: int = 50) -> Any:
