@@ -67,9 +67,23 @@ def json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, row_styles: Sequence[Sequence[str]] = ()) -> None:
-    """Write aligned columns; the header only on a terminal, tab-separated in a pipe (as `gh` does). `row_styles`: styles of each row, or none."""
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    row_styles: Sequence[Sequence[str]] = (),
+    plain: bool = False,
+) -> None:
+    """Write aligned columns; the header only on a terminal, tab-separated in a pipe (as `gh` does). `row_styles`: styles of each row, or none.
+
+    `plain`: a sentence a row, each value behind its column's name, for people who listen.
+    """
     cells = [[inert_line(cell) for cell in row] for row in rows]
+    if plain:
+        for row in cells:
+            named = [f"{name.lower()} {cell}" for name, cell in zip(header, row, strict=True) if cell]
+            sys.stdout.write(", ".join(named) + ".\n")
+        return
     if not is_terminal():
         for row in cells:
             sys.stdout.write("\t".join(row) + "\n")

@@ -318,8 +318,8 @@ _analyst() {
     "scripts") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply 'edit explain history list new run test'; fi ;;
     "scripts edit") if [[ $cur == -* ]]; then _analyst_reply '--scripts --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
     "scripts explain") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
-    "scripts history") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --limit -n --json --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
-    "scripts list") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --remote --server --json --help -h'; else _analyst_reply ''; fi ;;
+    "scripts history") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --limit -n --json --plain --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
+    "scripts list") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --remote --server --json --plain --help -h'; else _analyst_reply ''; fi ;;
     "scripts new") if [[ $cur == -* ]]; then _analyst_reply '--from --samples --scripts --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
     "scripts run") if [[ $cur == -* ]]; then _analyst_reply '--scripts --state --socket --user --python --remote --server --json --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
     "scripts test") if [[ $cur == -* ]]; then _analyst_reply '--scripts --python --json --help -h'; else _analyst_reply ''; _analyst_words scripts; fi ;;
@@ -334,7 +334,7 @@ _analyst() {
     "service uninstall") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; fi ;;
     "show") if [[ $cur == -* ]]; then _analyst_reply '--image -i --read -r --json --plain --server --help -h'; else _analyst_reply ''; _analyst_words ids; fi ;;
     "snooze") if [[ $cur == -* ]]; then _analyst_reply '--until -t --json --server --help -h'; else _analyst_reply ''; _analyst_words ids; fi ;;
-    "status") if [[ $cur == -* ]]; then _analyst_reply '--user -u --json --socket --help -h'; else _analyst_reply ''; :; fi ;;
+    "status") if [[ $cur == -* ]]; then _analyst_reply '--user -u --json --plain --socket --help -h'; else _analyst_reply ''; :; fi ;;
     "telegram") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply 'serve status'; fi ;;
     "telegram serve") if [[ $cur == -* ]]; then _analyst_reply '--config -c --data --socket --bot-socket --verbose -v --help -h'; else _analyst_reply ''; fi ;;
     "telegram status") if [[ $cur == -* ]]; then _analyst_reply '--config -c --data --limit -n --json --help -h'; else _analyst_reply ''; fi ;;

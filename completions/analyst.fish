@@ -487,6 +487,7 @@ complete -c analyst -n "__analyst_at 'scripts history'" -l scripts -d 'Folder of
 complete -c analyst -n "__analyst_at 'scripts history'" -l state -d 'Folder of history, cooldowns and logs ANALYST_NOTIFICATIONS_DIR, ~/.n…' -r -F
 complete -c analyst -n "__analyst_at 'scripts history'" -l limit -s n -d 'How many runs' -x
 complete -c analyst -n "__analyst_at 'scripts history'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts history'" -l plain -d 'Print sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'scripts history'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts history'" -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'scripts list'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
@@ -494,6 +495,7 @@ complete -c analyst -n "__analyst_at 'scripts list'" -l state -d 'Folder of hist
 complete -c analyst -n "__analyst_at 'scripts list'" -l remote -d 'The scripts on the server, asked through the portal, not those of thi…'
 complete -c analyst -n "__analyst_at 'scripts list'" -l server -d 'Which server, with --remote ANALYST_SERVER, the one chosen last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'scripts list'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts list'" -l plain -d 'Print sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'scripts list'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts new'" -l from -d 'The sample to begin with; --samples lists them' -x
 complete -c analyst -n "__analyst_at 'scripts new'" -l samples -d 'List the samples and end'
@@ -561,6 +563,7 @@ complete -c analyst -n "__analyst_at 'snooze'" -l help -s h -d 'Show this messag
 complete -c analyst -n "__analyst_at 'snooze'" -a '(__analyst_words ids)'
 complete -c analyst -n "__analyst_at 'status'" -l user -s u -d 'Only for this user' -x -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'status'" -l json -d 'As one JSON object'
+complete -c analyst -n "__analyst_at 'status'" -l plain -d 'Sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'status'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'status'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'telegram'" -a serve -d 'Serve the bot until SIGTERM or Ctrl-C'

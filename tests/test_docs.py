@@ -1,6 +1,7 @@
 """The documents and the program say the same."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import typer
 
 from analyst_cli.app import COMMANDS, app
 from analyst_server.config import setting_rows
+from analyst_server.runner.outcomes import RunRecord
 from analyst_server.wire import messages
 from analyst_server.wire.close_codes import CloseCode
 
@@ -40,6 +42,11 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented(name: str) -> None:
     assert f"analyst {name}" in EVERYTHING
+
+
+def test_every_member_of_a_script_s_run_is_documented() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert [one.name for one in fields(RunRecord) if f"`{one.name}`" not in page] == []
 
 
 def known(command: Any, parent: Any = None) -> tuple[set[str], dict[str, Any]]:

@@ -86,6 +86,7 @@ def status(
     *,
     user: str | None = typer.Option(None, "--user", "-u", help="Only for this user."),
     as_json: bool = typer.Option(False, "--json", help="As one JSON object."),
+    plain: bool = typer.Option(False, "--plain", help="Sentences without columns, for screen readers."),
     socket: Path | None = _socket_option,
 ) -> None:
     """Tell what became of a notification: stored, sent, acknowledged, read, per device.
@@ -101,7 +102,7 @@ def status(
         stored = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(trace["stored_at"]))
         rows.append((name, "", "stored", stored))
         rows.extend((name, device["device"], _stage(device), _seen(device)) for device in trace["devices"])
-    output.table(("USER", "DEVICE", "STAGE", "WHEN"), rows)
+    output.table(("USER", "DEVICE", "STAGE", "WHEN"), rows, plain=plain)
 
 
 def ask_gateway(method: str, path: str, *, socket: Path | None, body: Any = None) -> dict[str, Any]:

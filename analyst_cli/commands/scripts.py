@@ -47,6 +47,7 @@ STDERR_SHOWN_CHARS = 2_000  # of up to 16 KiB that history keeps
 
 NAME = typer.Argument(..., metavar="NAME", help="The script's name, with or without .py.")
 JSON = typer.Option(False, "--json", help="Print JSON, one object a line.")
+PLAIN = typer.Option(False, "--plain", help="Print sentences without columns, for screen readers.")
 REMOTE = typer.Option(
     False, "--remote", help="The scripts on the server, asked through the portal, not those of this machine."
 )
@@ -63,6 +64,7 @@ def list_(
     remote: bool = REMOTE,
     server: str | None = SERVER,
     json: bool = JSON,
+    plain: bool = PLAIN,
 ) -> None:
     """List the scripts, their last run and their next.
 
@@ -71,7 +73,7 @@ def list_(
       analyst scripts list --remote
     """
     if remote:
-        scripts_remote.list_remote(server, json=json)
+        scripts_remote.list_remote(server, json=json, plain=plain)
         return
     from analyst_server.runner.explain import ago  # noqa: PLC0415
     from analyst_server.runner.overview import overview  # noqa: PLC0415
@@ -96,7 +98,7 @@ def list_(
         )
         for entry in entries
     ]
-    output.table(("SCRIPT", "SCHEDULE", "LAST RUN", "OUTCOME", "NEXT"), rows)
+    output.table(("SCRIPT", "SCHEDULE", "LAST RUN", "OUTCOME", "NEXT"), rows, plain=plain)
 
 
 @app.command()
@@ -121,7 +123,7 @@ def run(
       analyst scripts run revenue_check --remote
     """
     if remote:
-        scripts_remote.run_remote(name, server)
+        scripts_remote.run_remote(name, server, json=json)
         return
     from analyst_server.runner.flight import Busy, Flight  # noqa: PLC0415
     from analyst_server.runner.outcomes import FAILURES, Outcome, Trigger  # noqa: PLC0415
@@ -237,6 +239,7 @@ def history(
     state: Path | None = STATE,
     limit: int = typer.Option(20, "--limit", "-n", min=1, max=2000, help="How many runs."),
     json: bool = JSON,
+    plain: bool = PLAIN,
 ) -> None:
     """List the latest runs, and why nothing was sent.
 
@@ -270,7 +273,7 @@ def history(
         )
         for record in runs
     ]
-    output.table(("WHEN", "SCRIPT", "OUTCOME", "TOOK", "WHY OR WHAT"), rows)
+    output.table(("WHEN", "SCRIPT", "OUTCOME", "TOOK", "WHY OR WHAT"), rows, plain=plain)
 
 
 @app.command()

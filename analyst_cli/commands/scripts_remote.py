@@ -5,7 +5,7 @@ from analyst_cli import output
 __all__ = ["list_remote", "run_remote"]
 
 
-def list_remote(server: str | None, *, json: bool) -> None:
+def list_remote(server: str | None, *, json: bool, plain: bool) -> None:
     """List the person's scripts on a server."""
     import asyncio  # noqa: PLC0415
 
@@ -19,10 +19,10 @@ def list_remote(server: str | None, *, json: bool) -> None:
         return
     if not there:
         output.note("you have no scripts on the server")
-    output.table(("SCRIPT", "LAST RUN"), [(script.stem, script.last_run or "never") for script in there])
+    output.table(("SCRIPT", "LAST RUN"), [(script.stem, script.last_run or "never") for script in there], plain=plain)
 
 
-def run_remote(name: str, server: str | None) -> None:
+def run_remote(name: str, server: str | None, *, json: bool) -> None:
     """Run one of them there."""
     import asyncio  # noqa: PLC0415
 
@@ -30,4 +30,8 @@ def run_remote(name: str, server: str | None) -> None:
     from analyst_cli.client.servers import current_server  # noqa: PLC0415
 
     script = KnownScript(name.removesuffix(".py"), "server")
-    output.line(f"{script.stem}: {asyncio.run(run_script(script, current_server(server)))}")
+    said = asyncio.run(run_script(script, current_server(server)))
+    if json:
+        output.json_line({"stem": script.stem, "said": said})
+    else:
+        output.line(f"{script.stem}: {said}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -76,6 +77,8 @@ def test_from_nothing_to_a_first_alert_and_its_explanation(analyst: Analyst, gat
     assert json.loads(by_hand.stdout)["outcome"] == "sent"
     listed = analyst("scripts", "list", "--json")
     assert json.loads(listed.stdout)["last_outcome"] == "sent"
+    heard = analyst("scripts", "list", "--plain").stdout
+    assert re.fullmatch(r"script disk, last run \d+s ago, outcome sent, next \w+ \d\d:\d\d\.\n", heard)
     past = [json.loads(line)["outcome"] for line in analyst("scripts", "history", "disk", "--json").stdout.splitlines()]
     assert past == ["sent", "cooldown", "sent"]
 
