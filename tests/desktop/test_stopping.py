@@ -282,10 +282,12 @@ async def test_nobody_waits_for_work_that_does_not_end_after_a_panic() -> None:
     reins = Reins(60_000)
     loop.call_later(0.01, reins.stop, StopCause.PANIC)
     started = loop.time()
-    with pytest.raises(DesktopProblem):
-        await run_under(reins, stuck())
-    assert loop.time() - started < 1  # any other stop waits two seconds
-    ended.set()
+    try:
+        with pytest.raises(DesktopProblem):
+            await run_under(reins, stuck())
+        assert loop.time() - started < 1  # any other stop waits two seconds
+    finally:
+        ended.set()
 
 
 async def test_the_screen_may_ask_a_host_that_was_stopped_and_not_one_in_panic(world: World) -> None:

@@ -72,7 +72,7 @@ async def click_point(desk: Desk, target: Target) -> tuple[int, int]:
     if reached is None:
         raise Refused(Refusal.NOT_VISIBLE, "the element lies outside of its window or the screen")
     if window is None or reached != window.window_id:
-        top = await desk.display.run(describe, reached)
+        [top] = await desk.display.run(describe, [reached])
         own_popup = (
             top is not None and top.pid == target.pid and reached not in {w.window_id for w in target.scene.windows}
         )

@@ -8,9 +8,16 @@ from typing import Any, NamedTuple
 
 from Xlib import X, Xatom
 from Xlib.error import XError
-from Xlib.protocol import event
+from Xlib.protocol import event, request
 
-from analyst_cli.desktop.backends.linux.x_display import atom, property_text, property_values, root_of
+from analyst_cli.desktop.backends.linux.x_display import (
+    ask_property,
+    atom,
+    property_values,
+    root_of,
+    text_in,
+    values_in,
+)
 from analyst_cli.desktop.elements import Rect, Window
 
 __all__ = [
@@ -26,6 +33,18 @@ __all__ = [
 ]
 
 MAX_WINDOWS = 200
+_APP_IDS = ("_GTK_APPLICATION_ID", "_KDE_NET_WM_DESKTOP_FILE")
+_PROPERTIES = (
+    "_NET_FRAME_EXTENTS",
+    "_NET_WM_STATE",
+    "_NET_WM_WINDOW_TYPE",
+    "_NET_WM_PID",
+    "_NET_WM_NAME",
+    "WM_NAME",
+    "WM_CLASS",
+    "WM_TRANSIENT_FOR",
+    *_APP_IDS,
+)
 
 
 class XWindow(NamedTuple):
@@ -52,38 +71,50 @@ def active_window(display: Any) -> XWindow | None:
     """Give the window that has the focus; the window manager's word first, the keyboard focus where there is no window manager."""
     ids = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
     window_id = ids[0] if ids else focused_client(display)
-    return describe(display, window_id) if window_id else None
+    return describe(display, [window_id])[0] if window_id else None
 
 
 def client_windows(display: Any) -> list[XWindow]:
     """Give all windows, front to back."""
-    found = []
-    for window_id in reversed(_client_ids(display)[-MAX_WINDOWS:]):
-        window = describe(display, window_id)
-        if window is not None:
-            found.append(window)
-    return found
+    found = describe(display, _client_ids(display)[-MAX_WINDOWS:])
+    return [window for window in reversed(found) if window is not None]
 
 
-def describe(display: Any, window_id: int) -> XWindow | None:
-    """Read one window; None when it is gone."""
-    window = display.create_resource_object("window", window_id)
+def describe(display: Any, window_ids: list[int]) -> list[XWindow | None]:
+    """Read windows, with all questions on their way before the first answer is waited for; None for one that is gone."""
+    asked = [_questions(display, window_id) for window_id in window_ids]
+    return [_described(display, *questions) for questions in asked]
+
+
+def _questions(display: Any, window_id: int) -> tuple[Any, list[Any], dict[str, Any]]:
+    own, window = display.display, display.create_resource_object("window", window_id)
+    place = [
+        request.GetGeometry(display=own, defer=True, drawable=window_id),
+        request.TranslateCoords(
+            display=own, defer=True, src_wid=window_id, dst_wid=root_of(display).id, src_x=0, src_y=0
+        ),
+        request.GetWindowAttributes(display=own, defer=True, window=window_id),
+    ]
+    return window, place, {name: ask_property(display, window, name) for name in _PROPERTIES}
+
+
+def _described(display: Any, window: Any, place: list[Any], asked: dict[str, Any]) -> XWindow | None:
+    geometry, at, attributes = place
     try:
-        geometry = window.get_geometry()
-        at = root_of(display).translate_coords(window, 0, 0)
-        mapped = window.get_attributes().map_state == X.IsViewable
-        wm_class = window.get_wm_class()
+        for question in place:
+            question.reply()
     except XError:
         return None
+    mapped = attributes.map_state == X.IsViewable
     area = Rect(at.x, at.y, geometry.width, geometry.height)
-    left, right, top, bottom = (*property_values(display, window, "_NET_FRAME_EXTENTS"), 0, 0, 0, 0)[:4]
-    states = set(property_values(display, window, "_NET_WM_STATE"))
-    kinds = property_values(display, window, "_NET_WM_WINDOW_TYPE")
-    pids = property_values(display, window, "_NET_WM_PID")
+    left, right, top, bottom = (*values_in(asked["_NET_FRAME_EXTENTS"]), 0, 0, 0, 0)[:4]
+    states = set(values_in(asked["_NET_WM_STATE"]))
+    kinds = values_in(asked["_NET_WM_WINDOW_TYPE"])
+    pids = values_in(asked["_NET_WM_PID"])
     return XWindow(
-        window_id,
-        _app_id(display, window, wm_class, pids),
-        property_text(display, window, "_NET_WM_NAME") or property_text(display, window, "WM_NAME"),
+        window.id,
+        _app_id(display, asked, pids),
+        text_in(asked["_NET_WM_NAME"]) or text_in(asked["WM_NAME"]),
         pids[0] if pids else None,
         area,
         Rect(area.x - left, area.y - top, area.width + left + right, area.height + top + bottom),
@@ -209,15 +240,16 @@ def _client_above(display: Any, window_id: int) -> int | None:
     return window_id
 
 
-def _app_id(display: Any, window: Any, wm_class: tuple[str, str] | None, pids: list[int]) -> str:
+def _app_id(display: Any, asked: dict[str, Any], pids: list[int]) -> str:
     """Name the application: its own id or desktop file, else its window class, else its program; the first that is known."""
     # A dialog may have no id of its own: it belongs to the window it was opened from.
-    owners = property_values(display, window, "WM_TRANSIENT_FOR")
-    for each in (window, *(display.create_resource_object("window", owner) for owner in owners if owner)):
-        for name in ("_GTK_APPLICATION_ID", "_KDE_NET_WM_DESKTOP_FILE"):
-            if own := property_text(display, each, name):
+    owners = [display.create_resource_object("window", one) for one in values_in(asked["WM_TRANSIENT_FOR"]) if one]
+    for ids in (asked, *({name: ask_property(display, owner, name) for name in _APP_IDS} for owner in owners)):
+        for name in _APP_IDS:
+            if own := text_in(ids[name]):
                 return own
-    if wm_class and wm_class[1]:
+    wm_class = (text_in(asked["WM_CLASS"]) or "").split("\0")  # instance, class
+    if len(wm_class) > 1 and wm_class[1]:
         return wm_class[1]
     if pids:
         try:

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from Xlib import X
 from Xlib.display import Display
 from Xlib.error import ConnectionClosedError, DisplayError, XError
+from Xlib.protocol import request
 
 from analyst_cli.desktop.backends.base import BackendLost, PermissionMissing
 from analyst_cli.desktop.backends.linux.one_thread import OneThread
@@ -22,6 +23,7 @@ from analyst_cli.desktop.elements import Permission
 __all__ = [
     "NO_DISPLAY",
     "XDisplay",
+    "ask_property",
     "atom",
     "display_name",
     "is_wayland",
@@ -29,12 +31,15 @@ __all__ = [
     "property_text",
     "property_values",
     "root_of",
+    "text_in",
+    "values_in",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CLOSE_TIMEOUT_S = 0.5
+MAX_PROPERTY_LONGS = 16 * 1024  # 64 KiB: what a stranger's window says of itself is cut there
 RUN_TIMEOUT_S = 3.0  # the longest function, reading 100 windows, takes 0.2 s
 NO_DISPLAY = "start the host inside an X11 session, where DISPLAY is set"
 WAYLAND = "this is a Wayland session, where only the accessibility tree can be used; log in to a session on Xorg"
@@ -143,8 +148,8 @@ def _ignore(_error: XError, _request: object) -> None:
 
 
 def atom(display: Any, name: str) -> int:
-    """Give the server's number of a name (python-xlib remembers them)."""
-    return cast("int", display.intern_atom(name))
+    """Give the server's number of a name; the connection remembers it (`intern_atom` would ask every time)."""
+    return cast("int", display.get_atom(name))
 
 
 def root_of(display: Any) -> Any:
@@ -152,23 +157,48 @@ def root_of(display: Any) -> Any:
     return display.screen().root
 
 
+def ask_property(display: Any, window: Any, name: str) -> Any:
+    """Send the question for a property. `values_in` or `text_in` waits for the answer, so that many are on their way at once."""
+    return request.GetProperty(
+        display=display.display,
+        defer=True,
+        delete=False,
+        window=window.id,
+        property=atom(display, name),
+        type=X.AnyPropertyType,
+        long_offset=0,
+        long_length=MAX_PROPERTY_LONGS,
+    )
+
+
+def values_in(question: Any) -> list[int]:
+    """Take the answer as numbers; an absent property, and one of a window that is gone, is empty."""
+    form, value = _answer(question)
+    return list(value) if form == 32 else []
+
+
+def text_in(question: Any) -> str | None:
+    """Take the answer as text."""
+    form, value = _answer(question)
+    if form != 8:
+        return None
+    raw = value if isinstance(value, bytes) else str(value).encode()
+    return raw.decode("utf-8", "replace") or None
+
+
 def property_values(display: Any, window: Any, name: str) -> list[int]:
-    """Read a property of numbers; an absent one, and one of a window that is gone, is empty."""
-    found = _property(display, window, name)
-    return list(found.value) if found is not None and found.format == 32 else []
+    """Read a property of numbers."""
+    return values_in(ask_property(display, window, name))
 
 
 def property_text(display: Any, window: Any, name: str) -> str | None:
     """Read a property of text."""
-    found = _property(display, window, name)
-    if found is None or found.format != 8:
-        return None
-    raw = found.value if isinstance(found.value, bytes) else str(found.value).encode()
-    return raw.decode("utf-8", "replace") or None
+    return text_in(ask_property(display, window, name))
 
 
-def _property(display: Any, window: Any, name: str) -> Any:
+def _answer(question: Any) -> tuple[int, Any]:
     try:
-        return window.get_full_property(atom(display, name), X.AnyPropertyType)
+        question.reply()
     except XError:
-        return None
+        return 0, None
+    return question.value if question.property_type else (0, None)
