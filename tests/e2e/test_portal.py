@@ -93,9 +93,16 @@ async def linked(page: Page, system: System) -> None:
     assert [device["name"] for device in who["devices"]] == ["Petr's laptop"]
 
 
+_FIRST_REFRESH_FAILS = """{
+  const real = window.fetch;
+  window.fetch = (...what) => { window.fetch = real; return Promise.reject(new TypeError(`no ${what[0]}`)); };
+}"""
+
+
 async def read_here_and_there(page: Page, system: System) -> None:
     await page.open(f"{system.portal_url}/")
     await page.until("document.getElementById('live').textContent === 'Live'")
+    await page.js(_FIRST_REFRESH_FAILS)
     with system.watching("--quiet"):
         system.run("dispatch", "--user", "petr", "--title", "Revenue drop", "--message", "-12 %")
         await page.until("document.querySelectorAll('li.unread').length === 1")

@@ -14,12 +14,14 @@ let leaving = false; // a form leads to another page: signing out ends this sess
 async function refresh() {
   if (refreshing) { stale = true; return; }
   refreshing = true;
+  stale = false;
+  let shown = false;
   try {
     const answer = await fetch("/notifications", { headers: { Accept: "text/html" }, redirect: "error" });
-    if (answer.ok) show(await answer.text());
-  } catch { /* the connection is down: the next event or reconnect asks again */ }
+    if (answer.ok) { show(await answer.text()); shown = true; }
+  } catch { /* the server is away */ }
   refreshing = false;
-  if (stale) { stale = false; setTimeout(refresh, 250); }
+  if (stale || !shown) setTimeout(() => { if (!document.hidden) refresh(); }, shown ? 250 : 2000); // no later event may come
 }
 
 function show(html) {
