@@ -1,64 +1,52 @@
-"""The one thread that writes the SQLite log: whatever waits is committed together, and answered after the commit.
+"""Group commit: whatever waits is committed together, and answered after the commit.
 
-A producer that waits alone pays one flush; sixty-four that wait together share it. The thread also hears what other processes commit to the
-same file (SQLite's `data_version` tells that something did) and passes every event on in one order, its own and theirs.
+A producer that waits alone pays one flush; sixty-four that wait together share it. What one turn of the event loop brings is one commit: on the
+loop itself while the disk flushes within a millisecond, which is quicker than waking a thread and being woken by it; else in the writer's
+thread, so that a slow disk makes wait only who waits for it. Meanwhile the next commit gathers.
 """
 
 import asyncio
 import contextlib
-import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from analyst_server.errors import ServerError, StoreUnavailable
-from analyst_server.inbox.log import Event, NotificationDraft, Seq, User
-from analyst_server.inbox.migrations import epoch_of, migrate
-from analyst_server.inbox.recent import RecentEvents, folded_upto, load_recent
-from analyst_server.inbox.sqlite_file import Synchronous, identity_of, open_file, sqlite_errors
-from analyst_server.inbox.sqlite_read import last_seq, newer_events
+from analyst_server.errors import StoreUnavailable
+from analyst_server.inbox.log import Event, MarkDraft, NotificationDraft
+from analyst_server.inbox.recent import RecentEvents
+from analyst_server.inbox.sqlite_file import sqlite_errors
 from analyst_server.inbox.sqlite_write import Outcome, Transaction, Work
+from analyst_server.inbox.sqlite_writer import LogWriter, WriterSettings
 
-__all__ = ["DEFAULTS", "CommitObserver", "GroupCommitter", "WriterSettings"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["CommitObserver", "GroupCommitter"]
 
 _MAX_WORKS = 1_000  # of one commit: about 20 ms of work on a slow machine, so nobody waits longer for the others
 _MAX_WAITING = 20_000  # pieces of work; more than that is not a burst but a store that does not keep up
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
+# What the event loop does itself: about a millisecond, which nobody notices.
+_SHORT_FLUSH_S = 0.001
+_MAX_WORKS_HERE = 100
+_MAX_BODY_HERE = 16 * 1024
+_MAX_IDS_HERE = 20
+_FLUSHES_IN_MEAN = 8
 
 # Told the pieces of work in a commit and its duration in seconds, on the event loop.
 CommitObserver = Callable[[int, float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class WriterSettings:
-    """How the log is written, and how soon the commits of other processes are heard."""
-
-    synchronous: Synchronous = "FULL"
-    busy_timeout_s: float = 2.0
-    poll_s: float = 0.05
-    fold_when_idle: int = 4_000  # recent events; folding them takes some 30 ms, which nobody notices who does not wait
-    fold_when_busy: int = 10_000  # then it is done whoever waits, some 40 ms: more would make somebody wait longer
-
-
-DEFAULTS = WriterSettings()
-
-
 class _Waiting(msgspec.Struct, frozen=True):
     work: Work
     size: int  # bytes
+    is_small: bool
     answer: asyncio.Future[Outcome]
 
 
 class GroupCommitter:
-    """The writer's thread, and its way back to the event loop on which it was started."""
+    """Who waits for a commit, the writer's thread, and its way back to the event loop on which it was started."""
 
     def __init__(
         self,
@@ -69,26 +57,36 @@ class GroupCommitter:
         on_events: Callable[[Sequence[Event]], None],
     ) -> None:
         self.on_commit: CommitObserver | None = None
-        self.listening = False  # whether anybody on this loop wants to hear what other processes commit
-        self._path = path
-        self._settings = settings
-        self._clock = clock
+        self._poll_s = settings.poll_s
         self._on_events = on_events
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._gathering: list[_Waiting] = []  # for the next commit, in order
         self._waiting = self._waiting_bytes = 0
-        self._uids: dict[User, int] = {}
+        self._mean_flush_s = 0.0
+        self._handed_over = False  # whether the thread has a commit to do whose outcome has not come back
+        self._queue: queue.SimpleQueue[Sequence[_Waiting] | None] = queue.SimpleQueue()  # at most one, and the end
         self._closed = False
         with sqlite_errors(f"the store {path}"):
-            self._connection: sqlite3.Connection | None = self._opened(create=True)
-            self.epoch = epoch_of(self._connection)
-            self._told = last_seq(self._connection)  # every event up to here was passed on, or nobody was listening
-            self.recent = self._loaded(self._connection)  # replaced by a fold; take it before you begin to read
-        self._file = identity_of(path)
-        self._seen_version = -1  # of the file as this connection sees it; -1: not looked at
-        self._problem = ""  # the last one that was logged
+            self._writer = LogWriter(path, settings=settings, clock=clock)
+        self._writing = threading.Lock()  # held by whoever uses the writer
+        self._untold = False  # under the lock: whether events that the thread has heard are on their way to the loop
+        self._was_used = False  # under the lock: whether the loop has committed since the thread last looked
         self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def epoch(self) -> str:
+        """The log's random id."""
+        return self._writer.epoch
+
+    @property
+    def recent(self) -> RecentEvents:
+        """The newest events by user; take it before you begin to read."""
+        return self._writer.recent
+
+    def listen(self, *, wanted: bool) -> None:
+        """Tell whether anybody on this loop wants to hear what other processes commit."""
+        self._writer.listening = wanted
 
     def submit(self, work: Work) -> asyncio.Future[Outcome]:
         """Have work committed; its outcome comes after the commit. Raises `StoreUnavailable`."""
@@ -97,155 +95,83 @@ class GroupCommitter:
             raise StoreUnavailable("the store is closed", "send it again after the restart")
         if self._waiting >= _MAX_WAITING or self._waiting_bytes + size > _MAX_WAITING_BYTES:
             raise StoreUnavailable("the store does not keep up", "send it again later")
-        answer: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting += 1
-        self._waiting_bytes += size
-        self._queue.put(_Waiting(work, size, answer))
-        return answer
+        return self._gather(work, size)
 
     async def close(self) -> None:
         """Commit what waits, and end the thread."""
         if not self._closed:
             self._closed = True
+            if self._waiting:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._gather(_change_nothing, 0)  # after everything that waits
             self._queue.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
 
-    def _run(self) -> None:
-        going = True
-        while going:
-            batch, going = self._next_batch()
-            outcomes: Sequence[Outcome]
-            events: Sequence[Event]
+    # On the event loop
+
+    def _gather(self, work: Work, size: int) -> asyncio.Future[Outcome]:
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting += 1
+        self._waiting_bytes += size
+        if not self._gathering and not self._handed_over:
+            self._loop.call_soon(self._commit_gathered)  # after what else this turn of the loop brings
+        self._gathering.append(_Waiting(work, size, _is_small(work), answer))
+        return answer
+
+    def _commit_gathered(self) -> None:
+        """Commit what has gathered, here or in the thread."""
+        if self._handed_over or not self._gathering:
+            return
+        batch, self._gathering = self._gathering[:_MAX_WORKS], self._gathering[_MAX_WORKS:]
+        if not self._committed_here(batch):
+            self._handed_over = True
+            self._queue.put(batch)
+        elif self._gathering:
+            self._loop.call_soon(self._commit_gathered)
+
+    def _committed_here(self, batch: Sequence[_Waiting]) -> bool:
+        """Commit on the loop; False: it cannot be done at once, and the thread is to do it."""
+        is_quick = self._mean_flush_s < _SHORT_FLUSH_S and len(batch) <= _MAX_WORKS_HERE
+        if not is_quick or not all(waiting.is_small for waiting in batch):
+            return False
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            if self._untold:  # they are older, and have to be told first
+                return False
             began = time.perf_counter()
             try:
-                with sqlite_errors():
-                    outcomes, events = self._commit(batch) if batch else ((), self._heard())
-                self._problem = ""
-            except Exception as exc:  # noqa: BLE001 - the root of the thread: if it ended, every later dispatch would wait for ever
-                problem = self._recovered_from(exc)
-                outcomes, events = [problem] * len(batch), ()
-            if batch or events:
-                took_s = time.perf_counter() - began
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(self._settle, batch, outcomes, events, took_s)
-        if self._connection is not None:
-            self._connection.close()
+                committed = self._writer.commit([waiting.work for waiting in batch], patient=False)
+            except Exception:  # noqa: BLE001 - the thread tries again, and says what is wrong
+                self._writer.close()
+                return False
+            self._was_used = True
+        finally:
+            self._writing.release()
+        if committed is None:
+            return False
+        self._note_flush(committed.flush_s)
+        self._settle(batch, committed.outcomes, committed.events, time.perf_counter() - began)
+        return True
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        """Return what waits, empty when nothing came in time; False: this is the last."""
-        batch: list[_Waiting] = []
-        try:
-            waiting = self._queue.get(timeout=self._settings.poll_s)
-            while waiting is not None:
-                batch.append(waiting)
-                if len(batch) == _MAX_WORKS:
-                    return batch, True
-                waiting = self._queue.get_nowait()
-        except queue.Empty:
-            return batch, True
-        return batch, False
+    def _come_back(
+        self,
+        batch: Sequence[_Waiting],
+        outcomes: Sequence[Outcome],
+        events: Sequence[Event],
+        took_s: float,
+        flush_s: float,
+    ) -> None:
+        """Take what the thread has committed, and go on with what has gathered meanwhile."""
+        self._handed_over = False
+        self._note_flush(flush_s)
+        self._settle(batch, outcomes, events, took_s)
+        self._commit_gathered()
 
-    def _commit(self, batch: Sequence[_Waiting]) -> tuple[list[Outcome], list[Event]]:
-        connection, transaction = self._begun()
-        foreign = self._newer(connection, transaction.began_at)
-        outcomes = transaction.apply([waiting.work for waiting in batch])
-        if self.recent.count >= self._settings.fold_when_busy:
-            transaction.fold()
-        self._end(connection, transaction)
-        self._told = transaction.ended_at
-        return outcomes, foreign + transaction.events
-
-    def _fold(self) -> None:
-        """Fold while nobody waits."""
-        connection, transaction = self._begun()
-        transaction.fold()
-        self._end(connection, transaction)
-
-    def _begun(self) -> tuple[sqlite3.Connection, Transaction]:
-        connection = self._usable()
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection, self._uids, now=self._clock())
-        if transaction.began_at > self.recent.end:
-            load_recent(connection, self.recent)  # other processes have stored something, too
-        return connection, transaction
-
-    def _end(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
-        """Commit. What comes after it cannot fail: an event that is stored but not passed on would be missed by every live device."""
-        connection.execute("COMMIT")
-        self._uids.update(transaction.new_uids)
-        if transaction.folded_upto is not None:
-            self.recent = RecentEvents(transaction.folded_upto)
-            return
-        for uid, seq in transaction.placed:
-            self.recent.add(uid, seq)
-
-    def _heard(self) -> list[Event]:
-        """Return what other processes have committed since; empty in nearly every call."""
-        connection = self._usable()
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if self.recent.count >= self._settings.fold_when_idle:
-            self._fold()
-        if version == self._seen_version:
-            return []
-        load_recent(connection, self.recent)
-        newest = last_seq(connection)
-        events = self._newer(connection, newest)
-        self._seen_version = version
-        self._told = max(self._told, events[-1].seq if events else newest)
-        return events
-
-    def _newer(self, connection: sqlite3.Connection, newest: Seq) -> list[Event]:
-        """Return what others have committed after what was passed on, if anybody listens (asked after `newest` was read, or one could be missed)."""
-        return newer_events(connection, self._told) if newest > self._told and self.listening else []
-
-    def _usable(self) -> sqlite3.Connection:
-        """Return the connection, opened anew after an error or when the file is another one. A missing file is not made anew."""
-        if self._connection is not None and identity_of(self._path) != self._file:
-            self._drop()
-        if self._connection is None:
-            connection = self._opened(create=False)
-            if epoch_of(connection) != self.epoch:
-                connection.close()
-                raise StoreUnavailable("the store was replaced by another", "restart the gateway")
-            self._connection, self._file = connection, identity_of(self._path)
-            self._uids.clear()
-            self.recent = self._loaded(connection)
-        return self._connection
-
-    def _opened(self, *, create: bool) -> sqlite3.Connection:
-        settings = self._settings
-        connection = open_file(
-            self._path, create=create, synchronous=settings.synchronous, busy_timeout_s=settings.busy_timeout_s
-        )
-        try:
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    @staticmethod
-    def _loaded(connection: sqlite3.Connection) -> RecentEvents:
-        recent = RecentEvents(folded_upto(connection))
-        load_recent(connection, recent)
-        return recent
-
-    def _recovered_from(self, exc: Exception) -> ServerError:
-        """Undo what was begun and return what the callers are told; the next work finds a new connection, as an error may have poisoned this one."""
-        self._drop()
-        known = isinstance(exc, ServerError)
-        if str(exc) != self._problem:  # said once, however often it is tried
-            self._problem = str(exc)
-            _log.warning("%s: %s", self._path, exc, exc_info=None if known else exc)
-        return (
-            exc if isinstance(exc, ServerError) else StoreUnavailable("the store failed", "look at the gateway's log")
-        )
-
-    def _drop(self) -> None:
-        connection, self._connection, self._seen_version = self._connection, None, -1
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()  # rolls back
+    def _pass_on(self, events: Sequence[Event]) -> None:
+        """Take what the thread has heard."""
+        self._untold = False  # only the loop asks
+        self._on_events(events)
 
     def _settle(
         self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome], events: Sequence[Event], took_s: float
@@ -260,5 +186,69 @@ class GroupCommitter:
             else:
                 waiting.answer.set_result(outcome)
         self._on_events(events)
-        if batch and self.on_commit is not None:
+        if self.on_commit is not None:
             self.on_commit(len(batch), took_s)
+
+    def _note_flush(self, flush_s: float) -> None:
+        self._mean_flush_s += (flush_s - self._mean_flush_s) / _FLUSHES_IN_MEAN
+
+    # In the thread
+
+    def _run(self) -> None:
+        while True:
+            try:
+                batch = self._queue.get(timeout=self._poll_s)
+            except queue.Empty:
+                self._listen()
+                continue
+            if batch is None:
+                break
+            self._commit(batch)
+        self._writer.close()
+
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
+        began, flush_s = time.perf_counter(), 0.0
+        outcomes: Sequence[Outcome]
+        events: Sequence[Event]
+        with self._writing:
+            try:
+                with sqlite_errors():
+                    committed = self._writer.commit([waiting.work for waiting in batch])
+                assert committed is not None  # noqa: S101 - it was patient
+                outcomes, events, flush_s = committed
+            except Exception as exc:  # noqa: BLE001 - the root of the thread: if it ended, every later dispatch would wait for ever
+                problem = self._writer.recovered_from(exc)
+                outcomes, events = [problem] * len(batch), ()
+        took_s = time.perf_counter() - began
+        self._on_loop(self._come_back, batch, outcomes, events, took_s, flush_s)
+
+    def _listen(self) -> None:
+        with self._writing:
+            was_used, self._was_used = self._was_used, False
+            try:
+                with sqlite_errors():
+                    events = self._writer.heard(idle=not was_used)
+            except Exception as exc:  # noqa: BLE001 - as above
+                self._writer.recovered_from(exc)
+                return
+            self._untold = self._untold or bool(events)
+        if events:
+            self._on_loop(self._pass_on, events)
+
+    def _on_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+
+def _is_small(work: Work) -> bool:
+    match work:
+        case NotificationDraft(body=body):
+            return len(body) <= _MAX_BODY_HERE
+        case MarkDraft(ids=ids):
+            return len(ids) <= _MAX_IDS_HERE
+        case _:
+            return False
+
+
+def _change_nothing(transaction: Transaction) -> None:
+    """Be the last to be committed."""

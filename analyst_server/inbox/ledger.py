@@ -6,8 +6,11 @@ once a second a device; a crash loses at most that second, which the device's cu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from analyst_server.inbox.log import START, Seq, User
 
@@ -23,8 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceSpan:
+class DeviceSpan(msgspec.Struct, frozen=True, gc=False):
     """What a device was sent, (after, upto], and what it has said to have stored; `seen_at` is Unix time in seconds."""
 
     after: Seq = START

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from analyst_server.errors import CursorLost, RequestRefused, StoreUnavailable
 from analyst_server.inbox import sqlite_read
-from analyst_server.inbox.group_commit import DEFAULTS, CommitObserver, GroupCommitter, WriterSettings
+from analyst_server.inbox.group_commit import CommitObserver, GroupCommitter
 from analyst_server.inbox.ledger import Trace
 from analyst_server.inbox.log import (
     Appended,
@@ -36,6 +36,7 @@ from analyst_server.inbox.sqlite_file import FileIdentity, identity_of, open_fil
 from analyst_server.inbox.sqlite_ledger import LedgerNotes
 from analyst_server.inbox.sqlite_retain import plan_cuts, remove_devices, remove_events
 from analyst_server.inbox.sqlite_write import Transaction
+from analyst_server.inbox.sqlite_writer import DEFAULTS, WriterSettings
 
 __all__ = ["SqliteInbox", "WriterSettings", "open_sqlite_inbox"]
 
@@ -85,7 +86,7 @@ class SqliteInbox:
 
     def subscribe(self, user: User, listener: EventListener) -> Callable[[], None]:
         self._listeners[user].append(listener)
-        self._writer.listening = True
+        self._writer.listen(wanted=True)
 
         def unsubscribe() -> None:
             listeners = self._listeners.get(user, [])
@@ -93,7 +94,7 @@ class SqliteInbox:
                 listeners.remove(listener)
             if not listeners:
                 self._listeners.pop(user, None)
-            self._writer.listening = bool(self._listeners)
+            self._writer.listen(wanted=bool(self._listeners))
 
         return unsubscribe
 

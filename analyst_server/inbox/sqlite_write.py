@@ -76,16 +76,21 @@ class Transaction:
 
     def merge_spans(self, notes: Mapping[tuple[User, str], SpanNotes]) -> None:
         """Add to what the ledger knows of devices."""
-        for (user, device), noted in notes.items():
-            uid = self.uid(user)
-            row = self.connection.execute(
-                "SELECT after, upto, acknowledged, seen_at FROM devices WHERE uid = ? AND device = ?", (uid, device)
-            ).fetchone()
-            span = noted.added_to(DeviceSpan(*row) if row else DeviceSpan())
-            self.connection.execute(
-                "REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?)",
-                (uid, device, span.after, span.upto, span.acknowledged, span.seen_at),
+        noted = {(self.uid(user), device): each for (user, device), each in notes.items()}
+        spans: dict[tuple[int, str], DeviceSpan] = {}
+        for chunk, marks in _chunks(list(noted), "(?, ?)"):
+            rows = self.connection.execute(
+                f"WITH asked (uid, device) AS (VALUES {marks}) SELECT uid, device, after, upto, acknowledged, seen_at"  # noqa: S608
+                " FROM asked CROSS JOIN devices USING (uid, device)",
+                [value for key in chunk for value in key],
             )
+            spans.update({(uid, device): DeviceSpan(*span) for uid, device, *span in rows})
+        for chunk, marks in _chunks(list(noted), "(?, ?, ?, ?, ?, ?)"):
+            values: list[Any] = []
+            for key in chunk:
+                span = noted[key].added_to(spans.get(key, DeviceSpan()))
+                values += (*key, span.after, span.upto, span.acknowledged, span.seen_at)
+            self.connection.execute(f"REPLACE INTO devices VALUES {marks}", values)  # noqa: S608 - only question marks
 
     def _apply(self, draft: NotificationDraft | MarkDraft, taken: _Taken) -> Appended | Conflict | Marked:
         if isinstance(draft, NotificationDraft):

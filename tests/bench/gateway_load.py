@@ -5,8 +5,10 @@ Clients check what they get: every notification is counted, and its time of arri
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,7 @@ class Producer(asyncio.Protocol):
     """One publisher on the dispatch socket: a request after the other on a connection that is kept."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[None] | None = None
         self._buffer = b""
         self.transport: Any = None
 
@@ -144,32 +146,34 @@ class Producer(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0 or self._answer is None:
             return
-        lower = self._buffer[:head].lower()
-        size = int(lower.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        if len(self._buffer) < head + 4 + size:
+        size = _LENGTH.search(self._buffer, 0, head)
+        assert size is not None, self._buffer
+        if len(self._buffer) < head + 4 + int(size[1]):
             return
-        answer, self._buffer = self._buffer[: head + 4 + size], self._buffer[head + 4 + size :]
-        self._answer.set_result(answer)
+        assert self._buffer.startswith(b"HTTP/1.1 200"), self._buffer
+        self._buffer = b""
+        self._answer.set_result(None)
 
     async def dispatch(self, user: str, number: int, message: str) -> None:
         """Send one notification; must be accepted."""
-        body = json.dumps(
-            {
-                "user": user,
-                "notification": {
-                    "id": f"bench-{number}",
-                    "title": "Revenue dropped",
-                    "message": message,
-                    "script": "revenue_drop",
-                    "timestamp": "2026-01-30T10:00:00Z",
-                },
-            }
-        ).encode()
+        body = _body_around(message) % (user.encode(), number)
         self._answer = asyncio.get_running_loop().create_future()
-        self.transport.write(
-            b"POST /dispatch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % len(body)
-            + body
-        )
-        answer = await self._answer
-        assert answer.startswith(b"HTTP/1.1 200"), answer
+        self.transport.write(_REQUEST % len(body) + body)
+        await self._answer
+
+
+_LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
+_REQUEST = b"POST /dispatch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+@cache
+def _body_around(message: str) -> bytes:
+    """Return a request's body but for its user and number."""
+    notification = {
+        "title": "Revenue dropped",
+        "message": message,
+        "script": "revenue_drop",
+        "timestamp": "2026-01-30T10:00:00Z",
+    }
+    members = json.dumps(notification).encode().replace(b"%", b"%%")
+    return b'{"user": "%b", "notification": {"id": "bench-%d", ' + members[1:] + b"}"

@@ -183,7 +183,7 @@ class LogMachine(RuleBasedStateMachine):
         """Wait until each gateway has heard what the other has stored."""
 
         def quiet() -> bool:
-            told = {file._writer._told for file in self.files}
+            told = {file._writer._writer._told for file in self.files}
             return len(told) == 1 and all(len(each.heard["file"]) >= len(each.heard["model"]) for each in self.devices)
 
         async def heard() -> None:
