@@ -16,6 +16,8 @@ __all__ = ["Places", "is_server", "server_findings"]
 _SECRET = "DESKTOP_JWT_SECRET"  # noqa: S105 - the name of a variable
 _SHORTEST_SECRET = 32
 _TIMEOUT_S = 5.0
+_START = "start the gateway: sudo systemctl start ws-gateway"
+_LOOK = "sudo systemctl status ws-gateway; sudo journalctl -u ws-gateway -n 50"
 _LEAST_READ_TIMEOUT_S = 120  # heartbeats come every 30 s
 _NGINX_UNITS_S = {"": 1, "s": 1, "ms": 0.001, "m": 60, "h": 3_600}  # longer ones are long enough
 
@@ -35,26 +37,28 @@ class Places:
 
 
 def is_server(places: Places) -> bool:
-    """Tell whether a gateway seems to be installed on this machine."""
-    return places.socket.exists() or places.socket.parent.is_dir() or any(path.exists() for path in places.env_files)
+    """Tell whether a gateway seems to be installed on this machine. A person's own runtime folder says nothing: signing in makes it, too."""
+    has_folder = places.socket.parent.is_dir() and places.socket.parent != paths.runtime_dir()
+    return places.socket.exists() or has_folder or any(path.exists() for path in places.env_files)
 
 
 def server_findings(places: Places, *, health: Mapping[str, object] | str) -> Iterator[Finding]:
     """Look at the server's parts; `health` is what the dispatch socket answered, or in words why it did not."""
-    yield _socket(places.socket)
-    yield _health(health)
+    is_own = places.socket.parent == paths.runtime_dir()
+    yield _socket(places.socket, "start it: analyst gateway serve" if is_own else _START)
+    yield _health(health, "look at what analyst gateway serve says" if is_own else _LOOK)
     yield _secret(places.env_files, places.data / "jwt-secret")
     yield _nginx(places.nginx)
     yield from _units(places.units)
     yield _disk(places.data)
 
 
-def _socket(path: Path) -> Finding:
+def _socket(path: Path, start: str) -> Finding:
     try:
         about = path.stat()
         parent = path.parent.stat()
     except FileNotFoundError:
-        return failed("dispatch socket", f"{path} is not there", "start the gateway: sudo systemctl start ws-gateway")
+        return failed("dispatch socket", f"{path} is not there", start)
     except PermissionError:
         return failed(
             "dispatch socket",
@@ -77,13 +81,13 @@ def _socket(path: Path) -> Finding:
     return fine("dispatch socket", f"{path}, mode 0770, {owner}")
 
 
-def _health(health: Mapping[str, object] | str) -> Finding:
+def _health(health: Mapping[str, object] | str, look: str) -> Finding:
     if isinstance(health, str):
-        return failed("gateway", health, "sudo systemctl status ws-gateway; sudo journalctl -u ws-gateway -n 50")
+        return failed("gateway", health, look)
     users = health.get("users")
     names = ", ".join(str(user) for user in users) if isinstance(users, dict) and users else "nobody"
     if health.get("status") != "ok":
-        return failed("gateway", f"it says {health.get('status')!r}", "sudo journalctl -u ws-gateway -n 50")
+        return failed("gateway", f"it says {health.get('status')!r}", look)
     return fine("gateway", f"healthy, {health.get('connections')} connections ({names})")
 
 

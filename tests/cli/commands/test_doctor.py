@@ -77,6 +77,20 @@ def test_a_socket_with_another_mode_or_gone_is_found(places: Places) -> None:
     assert found["dispatch socket"].status == found["gateway"].status == "failed"
 
 
+def test_a_client_that_has_signed_in_is_no_server_and_an_own_gateway_has_its_own_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    own = Places(tmp_path / "analyst/ws.sock", (), (), tmp_path / "data", ())
+    own.socket.parent.mkdir()
+    assert not is_server(own)
+    found = checked(own, "no gateway answers")
+    assert (found["dispatch socket"].remedy, "journalctl" in found["gateway"].remedy) == (
+        "start it: analyst gateway serve",
+        False,
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
