@@ -87,7 +87,7 @@ def find_token(server: str) -> Token:
 def way_in(server: str) -> str:
     """Return what to do about a token that is refused: signing in does not help while the environment names one."""
     if os.environ.get("ANALYST_TOKEN"):
-        return "ANALYST_TOKEN names it: put a new one there, or unset ANALYST_TOKEN"
+        return f"put a new one into ANALYST_TOKEN, or unset it and sign in: analyst login --server {server}"
     return f"sign in with: analyst login --server {server}"
 
 

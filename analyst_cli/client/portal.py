@@ -175,7 +175,7 @@ class Portal:
             words = ""
         if answer.status == 401 and with_token:
             raise SignInNeeded(
-                f"{self._server} does not accept the token ({words or 'expired or revoked'})",
+                f"{self._server} does not accept the token ({words.partition(';')[0] or 'expired or revoked'})",
                 way_in(self._server),
             )
         raise ServerRefused(f"{self._server}{path} answered {answer.status}: {words or answer.reason}")

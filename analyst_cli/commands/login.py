@@ -11,7 +11,7 @@ import typer
 
 from analyst_cli import output
 from analyst_cli.client import credentials, servers
-from analyst_cli.errors import AnalystError, ServerUnreachable, SignInNeeded, UsageProblem
+from analyst_cli.errors import AnalystError, ServerRefused, ServerUnreachable, SignInNeeded, UsageProblem
 
 __all__ = ["login", "logout", "whoami"]
 
@@ -78,7 +78,11 @@ def login(
     address = servers.current_server(server)
     device_name = name or platform.node() or "terminal"
     if token_stdin:
-        _keep(address, sys.stdin.readline().strip(), insecure=insecure_storage)
+        token = sys.stdin.readline().strip()
+        _read(token)
+        if problem := asyncio.run(_tried(address, token)):
+            output.note(f"Note: the token could not be tried: {problem}.")
+        _keep(address, token, insecure=insecure_storage)
         return
     way = (
         chosen[0]
@@ -130,7 +134,7 @@ def whoami(server: ServerOption = None, as_json: JsonOption = False) -> None:
         raise SignInNeeded(
             f"the token from {token.origin} cannot be read ({exc})", credentials.way_in(address)
         ) from exc
-    devices, problem = asyncio.run(_devices(address, token.value))
+    devices, problem, refused = asyncio.run(_devices(address, token.value))
     now = time.time()
     if as_json:
         output.json_line(
@@ -145,9 +149,13 @@ def whoami(server: ServerOption = None, as_json: JsonOption = False) -> None:
                 "problem": problem or None,
             }
         )
+        if refused:
+            raise refused
         return
     output.line(f"{claims.username} at {address}")
     output.line(f"token: {_lies_in(token.origin)}, {_validity(claims.expires_at, now)}")
+    if refused:
+        raise refused
     if problem:
         output.note(f"devices are not known now: {problem}")
     elif devices is not None:
@@ -217,13 +225,33 @@ def _complete_command(address: str) -> str:
     return f"analyst login --complete --server {address}"
 
 
-def _keep(address: str, token: str, *, insecure: bool) -> None:
+def _read(token: str) -> credentials.TokenClaims:
     try:
-        claims = credentials.claims_of(token)
+        return credentials.claims_of(token)
     except ValueError as exc:
         raise UsageProblem(
             f"what was given is no token ({exc})", "ask your administrator for one: analyst token issue NAME"
         ) from exc
+
+
+async def _tried(address: str, token: str) -> str:
+    """Show a token to its server; return why that was not possible, or an empty string. Raises `SignInNeeded` for one that is refused."""
+    from analyst_cli.client.portal import open_portal  # noqa: PLC0415
+
+    try:
+        async with open_portal(address, token) as portal:
+            await portal.devices()
+    except ServerUnreachable as exc:
+        return exc.problem
+    except SignInNeeded as exc:
+        raise SignInNeeded(exc.problem, "it was not kept; ask the administrator of that server for another") from exc
+    except ServerRefused:  # one of protocol 1 has no such call
+        return ""
+    return ""
+
+
+def _keep(address: str, token: str, *, insecure: bool) -> None:
+    claims = _read(token)
     if claims.expires_at is not None and claims.expires_at <= time.time():
         raise SignInNeeded(
             f"the token of {claims.username!r} has expired", f"sign in: analyst login --server {address}"
@@ -241,20 +269,27 @@ def _tell_what_wins() -> None:
         output.note("ANALYST_TOKEN is still set in this shell and wins over stored tokens: unset ANALYST_TOKEN")
 
 
-async def _devices(address: str, token: str) -> tuple[list[dict[str, str | None]] | None, str]:
+async def _devices(address: str, token: str) -> tuple[list[dict[str, str | None]] | None, str, SignInNeeded | None]:
+    """Return the account's devices, or why they are not known, and the refusal if it is one of the token."""
     from analyst_cli.client.portal import open_portal  # noqa: PLC0415
 
     try:
         async with open_portal(address, token) as portal:
             found = await portal.devices()
-    except (ServerUnreachable, SignInNeeded) as exc:
-        return None, str(exc)
+    except SignInNeeded as exc:
+        return None, str(exc), exc
+    except ServerUnreachable as exc:
+        return None, str(exc), None
     except AnalystError as exc:  # a server of protocol 1 has no such call
-        return None, f"the server does not tell ({exc})"
-    return [
-        {"device": entry.device, "name": entry.name, "linked_at": entry.linked_at, "last_seen": entry.last_seen}
-        for entry in found
-    ], ""
+        return None, f"the server does not tell ({exc})", None
+    return (
+        [
+            {"device": entry.device, "name": entry.name, "linked_at": entry.linked_at, "last_seen": entry.last_seen}
+            for entry in found
+        ],
+        "",
+        None,
+    )
 
 
 def _described(entry: dict[str, str | None], *, is_this: bool) -> str:

@@ -142,3 +142,11 @@ def test_two_servers_are_used_side_by_side() -> None:
                 [*PROGRAM, "whoami", "--json"], env=chosen, capture_output=True, text=True, check=True
             )
             assert (json.loads(done.stdout)["username"], json.loads(done.stdout)["server"]) == (name, system.portal_url)
+        keep = ("login", "--token-stdin", "--insecure-storage", "--server", first.portal_url)
+        foreign = first.run(*keep, stdin=second.run("token", "issue", "eva").stdout, check=False)
+        assert (foreign.returncode, "it was not kept" in foreign.stderr) == (4, True)
+        assert first.run("whoami").stdout.startswith("petr at ")
+        first.run("gateway", "revoke", "--user", "petr")
+        refused = first.run("whoami", check=False)
+        assert (refused.returncode, refused.stdout.startswith("petr at ")) == (4, True)
+        assert "does not accept the token" in refused.stderr
