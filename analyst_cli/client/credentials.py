@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from analyst_cli import paths
-from analyst_cli.client.servers import known_servers, replace_file
+from analyst_cli.client.servers import changing, known_servers, replace_file
 from analyst_cli.errors import LocalProblem, SignInNeeded
 
 __all__ = [
@@ -245,13 +245,13 @@ def _read_file() -> dict[str, str]:
 
 
 def _change_file(change: Callable[[dict[str, str]], object]) -> None:
-    tokens = _read_file()
-    before = dict(tokens)
-    change(tokens)
-    if tokens == before:
-        return
     try:
-        replace_file(token_file(), json.dumps(tokens, indent=1).encode() + b"\n")
+        with changing(token_file()):
+            tokens = _read_file()
+            before = dict(tokens)
+            change(tokens)
+            if tokens != before:
+                replace_file(token_file(), json.dumps(tokens, indent=1).encode() + b"\n")
     except OSError as exc:
         raise LocalProblem(
             f"{token_file()} cannot be written ({exc.strerror})", "check the folder's owner and free space"

@@ -6,6 +6,8 @@ The file `servers.json` in the settings folder is written by `analyst login` and
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from analyst_cli.errors import LocalProblem, UsageProblem
 __all__ = [
     "EMBEDDED_SERVER",
     "KnownServer",
+    "changing",
     "choose",
     "current_server",
     "forget",
@@ -98,23 +101,41 @@ def known_servers() -> list[KnownServer]:
 
 def remember(server: KnownServer) -> None:
     """Add or replace a server; it becomes the current one."""
-    _write([replace(server, is_current=True), *(known for known in known_servers() if known.url != server.url)])
+    with changing(_file()):
+        _write([replace(server, is_current=True), *(known for known in known_servers() if known.url != server.url)])
 
 
 def choose(url: str) -> None:
     """Make a known server the current one. Raises `UsageProblem` for an unknown one."""
-    servers = known_servers()
-    if url not in {server.url for server in servers}:
-        known = ", ".join(server.url for server in servers) or "none yet"
-        raise UsageProblem(
-            f"no server {url} is known (known: {known})", f"sign in to it first: analyst login --server {url}"
-        )
-    _write([replace(server, is_current=server.url == url) for server in servers])
+    with changing(_file()):
+        servers = known_servers()
+        if url not in {server.url for server in servers}:
+            known = ", ".join(server.url for server in servers) or "none yet"
+            raise UsageProblem(
+                f"no server {url} is known (known: {known})", f"sign in to it first: analyst login --server {url}"
+            )
+        _write([replace(server, is_current=server.url == url) for server in servers])
 
 
 def forget(url: str) -> None:
     """Forget a server; when it was the current one, none is."""
-    _write([server for server in known_servers() if server.url != url])
+    with changing(_file()):
+        _write([server for server in known_servers() if server.url != url])
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Read, change and write a file as the only program of this person that does so now. Raises `LocalProblem`."""
+    try:
+        paths.private_folder(path.parent)
+        lock = _locked(path.parent)
+    except OSError as exc:
+        raise _unwritable(path, exc) from exc
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -165,6 +186,19 @@ def _write(servers: list[KnownServer]) -> None:
     try:
         replace_file(_file(), json.dumps({"current": current, "servers": entries}, indent=1).encode() + b"\n")
     except OSError as exc:
-        raise LocalProblem(
-            f"{_file()} cannot be written ({exc.strerror})", "check the folder's owner and free space"
-        ) from exc
+        raise _unwritable(_file(), exc) from exc
+
+
+def _locked(folder: Path) -> int | None:
+    """Wait for the lock of a folder; None where there is none (Windows: there the last one wins)."""
+    try:
+        import fcntl  # noqa: PLC0415 - reading needs none of it
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def _unwritable(path: Path, exc: OSError) -> LocalProblem:
+    return LocalProblem(f"{path} cannot be written ({exc.strerror})", "check the folder's owner and free space")

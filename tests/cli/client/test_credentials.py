@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
@@ -43,6 +44,24 @@ def test_each_server_has_its_own_token_and_one_can_be_forgotten() -> None:
     assert credentials.find_token("https://b.example").value == "t2"
     with pytest.raises(SignInNeeded, match=r"analyst login --server https://a\.example"):
         credentials.find_token(SERVER)
+
+
+def test_programs_that_change_tokens_or_servers_at_once_lose_none_of_them() -> None:
+    """A `watch` that renews its token, and a sign-in to another server."""
+
+    def sign_in() -> None:
+        credentials.store_token("https://b.example", "t2", insecure=True)
+        servers.remember(servers.KnownServer("https://b.example"))
+
+    other = threading.Thread(target=sign_in)
+    with servers.changing(credentials.token_file()):
+        other.start()
+        other.join(0.2)  # it waits, or it is done and overwritten
+        servers.replace_file(credentials.token_file(), json.dumps({SERVER: "t1"}).encode())
+    other.join()
+    assert credentials.find_token(SERVER).value == "t1"
+    assert credentials.find_token("https://b.example").value == "t2"
+    assert [known.url for known in servers.known_servers()] == ["https://b.example"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
