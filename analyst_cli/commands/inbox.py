@@ -43,6 +43,8 @@ def inbox(
     if not is_terminal or os.environ.get("TERM") == "dumb":
         from analyst_cli.commands.read import list_  # noqa: PLC0415
 
+        if ws_url is not None:
+            os.environ["ANALYST_WS_URL"] = ws_url  # `list` has no flag for it
         list_(server=server)
         return
     import gc  # noqa: PLC0415

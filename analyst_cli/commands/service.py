@@ -94,4 +94,5 @@ def _agree(wanted: Background, *, is_agreed: bool) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("nobody is here to agree", "give --yes")
     if not typer.confirm("Write it and start it?", err=True):
-        raise typer.Abort
+        output.note("Nothing was written.")
+        raise typer.Exit(ExitCode.FAILED)

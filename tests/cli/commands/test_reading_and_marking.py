@@ -149,6 +149,20 @@ def test_show_tells_everything(cli: Run_, filled: None) -> None:
         assert words in out
 
 
+def test_the_inbox_without_a_terminal_prints_the_list_of_the_gateway_that_is_named(
+    cli: Run_, filled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("inbox")[1] == cli("list")[1] != ""
+    monkeypatch.setenv("ANALYST_WS_URL", "")
+    with inbox_for(Account("ws://127.0.0.1:10/", "eva")) as inbox:
+        inbox.apply(
+            [Notification(id="e-1", title="Eva's", message="m", timestamp="2026-01-30T10:00:00Z", seq=1)],
+            cursor=Cursor("e", 1),
+        )
+    assert ids(cli("inbox", "--ws-url", "ws://127.0.0.1:9/")[1]) == ["ac-4", "ab-3", "aa-1"]
+    assert ids(cli("inbox", "--ws-url", "ws://127.0.0.1:10/")[1]) == ["e-1"]
+
+
 def test_search_finds_words_and_beginnings(cli: Run_, filled: None) -> None:
     assert ids(cli("search", "regi")[1]) == ["aa-1"]
     assert ids(cli("search", "below", "region")[1]) == ["aa-1"]
