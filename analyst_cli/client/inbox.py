@@ -67,12 +67,23 @@ class Inbox:
     def view(self, wanted: Filter | None = None) -> InboxView:
         """Return the list of a filter, newest first, to be read by index."""
         with self._translated():
-            return InboxView(self._db, wanted or Filter(), now=self._clock())
+            return InboxView(self._db, wanted or Filter(), now=self._clock(), translated=self._translated)
 
     def refresh(self, view: InboxView) -> None:
         """Bring a view up to date."""
         with self._translated():
             view.refresh(now=self._clock())
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let everything that is read within be of one moment, whatever other processes store meanwhile; nests no other."""
+        with self._translated():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")  # of reading alone: nothing that could fail
 
     def row(self, id_: str) -> Row | None:
         """Return the row of one notification, wherever it is listed; None when there is none."""

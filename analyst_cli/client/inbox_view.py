@@ -2,11 +2,13 @@
 
 A page of 128 rows is fetched from its anchor (the `pos` that begins it); a jump walks from the nearest known anchor, or from the tail when that
 is nearer. A view shows the inbox as of its last `refresh`, except that rows themselves are read when they are first wanted.
+Reading may raise `LocalProblem`, as all reading of the inbox.
 """
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from analyst_cli.client.query import COLUMNS, Query, query_of, row_of
 from analyst_cli.client.rows import Filter, Row
@@ -23,8 +25,17 @@ _PAGES_KEPT = 64
 class InboxView:
     """Rows of a filter, newest first; `count` of them, `capped` when a search matched more."""
 
-    def __init__(self, db: sqlite3.Connection, wanted: Filter, *, now: float) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        wanted: Filter,
+        *,
+        now: float,
+        translated: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """`translated` turns errors of the database into those of the inbox."""
         self._db = db
+        self._translated = translated
         self.filter = wanted
         self.count = 0
         self.capped = False
@@ -62,7 +73,8 @@ class InboxView:
         """Return the index at which the notification `pos` stands, or would stand if the filter let it in."""
         source, params, column = self._query
         counted = f"SELECT count(*) FROM (SELECT 1 FROM {source} AND {column} > ? LIMIT ?)"  # noqa: S608 - built of constants
-        return int(self._db.execute(counted, (*params, pos, self.count)).fetchone()[0])
+        with self._translated():
+            return int(self._db.execute(counted, (*params, pos, self.count)).fetchone()[0])
 
     def _counted(self, now: float) -> tuple[int, bool]:
         if self.filter.is_plain:
@@ -79,7 +91,8 @@ class InboxView:
         if page is not None:
             self._pages.move_to_end(number)
             return page
-        fetched = self._fetch(number)
+        with self._translated():
+            fetched = self._fetch(number)
         if fetched:
             self._anchors[number] = fetched[0].pos
         if len(fetched) > PAGE_ROWS:  # the extra row begins the next page

@@ -2,6 +2,7 @@
 
 from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.keys import Action, bound_actions
+from analyst_cli.tui.screens.about import AboutScreen
 from analyst_cli.tui.screens.choice import ChoiceScreen
 from analyst_cli.tui.screens.help import HelpScreen
 from analyst_cli.tui.screens.inbox import InboxScreen
@@ -19,6 +20,7 @@ _KEYED = (
     Detail,
     SearchBox,
     InboxApp,
+    AboutScreen,
     ScriptsScreen,
     SettingsScreen,
     ChoiceScreen,

@@ -11,6 +11,8 @@ from analyst_cli.client.rows import Row
 from analyst_cli.tui.status import StatusApp
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from analyst_cli.client.announcing import Announcer
 
 __all__ = ["AnnouncingApp", "is_looked_at"]
@@ -21,8 +23,8 @@ _AWAY_AFTER_S = 60.0
 class AnnouncingApp(StatusApp):
     """Knows whether the person looks, and can write to the terminal around Textual's cells."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now: "Callable[[], datetime]") -> None:
+        super().__init__(now)
         self._hears_of_focus = False  # whether this terminal tells when it is looked at
         self._input_at = time.monotonic()
         self._title = ""

@@ -4,12 +4,10 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
@@ -43,12 +41,12 @@ class InboxApp(AnnouncingApp):
 
     TITLE = "analyst"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # `palette` is ours
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "scripts", "Scripts", tooltip="Scripts: run, explain, history", id="app.scripts"),
         Binding("comma", "settings", "Settings", show=False, key_display=",", id="app.settings"),
         Binding("q", "quit", "Quit", id="app.quit"),
-        Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
+        Binding("ctrl+p", "palette", "Commands", show=False, id="app.palette"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
     ]
 
@@ -65,7 +63,7 @@ class InboxApp(AnnouncingApp):
         `abilities` are the terminal's, found before this program owns it; None: no charts are wanted.
         """
         self.desk = desk
-        super().__init__()
+        super().__init__(desk.now)
         self.abilities = abilities
         self.preferences = preferences or Preferences()
         self._follow = follow
@@ -79,11 +77,6 @@ class InboxApp(AnnouncingApp):
         ):  # Textual has chosen by the theme it begins with: shades of grey, which are colours to a terminal
             self._filters = [kept for kept in self._filters if not isinstance(kept, Monochrome)] + [NoColor()]
 
-    @property
-    def now(self) -> datetime:
-        """The time in the person's zone."""
-        return self.desk.now()
-
     def use_theme(self, wanted: str) -> None:
         """Take the colours of a theme of ours; `auto` looks at the terminal."""
         self.theme = self._theme_for(wanted)
@@ -92,12 +85,13 @@ class InboxApp(AnnouncingApp):
         return theme_for(wanted, no_color=self.no_color, colorfgbg=os.environ.get("COLORFGBG", ""))
 
     def get_default_screen(self) -> Screen[None]:
-        """Begin with the inbox."""
+        """Begin with the inbox; what is stored after this moment is seen by the first look."""
+        with suppress(AnalystError):  # told by whatever reads the rows
+            self._revision = self.desk.revision()
         return InboxScreen()
 
     def on_mount(self) -> None:
         self.use_own_keys()
-        self._revision = self.desk.revision()
         self.set_interval(_LOOK_S, self._look)
         self.set_interval(_TICK_S, self._tick)
         self.call_after_refresh(_collect_garbage_again)
@@ -123,21 +117,15 @@ class InboxApp(AnnouncingApp):
 
         self.push_screen(HelpScreen(key_lines(self.screen)))
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
-        """Offer in the command palette what keys do here, and the themes."""
-        offered = set()
-        for active in screen.active_bindings.values():
-            binding, node = active.binding, active.node
-            words = binding.tooltip or binding.description
-            if not words or binding.system or words in offered or binding.action == "command_palette":
-                continue
-            offered.add(words)
-            run = partial(self.run_action, binding.action, node)
-            yield SystemCommand(words, f"key {self.get_key_display(binding)}", run)
-        for name in (theme.name for theme in THEMES):
-            yield SystemCommand(
-                f"Theme: {name}", "until the end of this session; settings keep it", partial(self.use_theme, name)
-            )
+    def action_palette(self) -> None:
+        """Offer everything that keys do here, and the themes."""
+        from analyst_cli.tui.palette import palette_of  # noqa: PLC0415 - not needed for the first row
+
+        def chosen(command: Callable[[], object] | None) -> None:
+            if command is not None:
+                self.call_later(command)
+
+        self.push_screen(palette_of(self), chosen)
 
     def action_scripts(self, wanted: str = "") -> None:
         """Show the scripts."""
@@ -189,7 +177,7 @@ class InboxApp(AnnouncingApp):
         try:
             revision = self.desk.revision()
         except AnalystError as error:
-            if self.status.said != str(error):
+            if self.said != str(error):
                 self.say(str(error))
             return
         if revision != self._revision:
@@ -218,7 +206,7 @@ class InboxApp(AnnouncingApp):
         async for event in follow(self._nudge):
             if isinstance(event, Connected) and event.username != self.desk.account.user:
                 self.desk.move_to(self.desk.account._replace(user=event.username))
-                self._revision = (-1, -1)  # of another inbox
+                self._inbox_screen().begin_again()
             if announcer is not None:
                 announcer.take(event)
             for message in told(event, self.now):

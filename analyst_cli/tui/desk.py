@@ -4,10 +4,10 @@ Reading takes microseconds and happens where it is needed. Changing may wait for
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +46,7 @@ class Listing:
         """Return a row, or None."""
         try:
             return self._view.row(index)
-        except (sqlite3.Error, LocalProblem) as error:
+        except LocalProblem as error:
             self.problem = str(error)
             return None
 
@@ -54,7 +54,7 @@ class Listing:
         """Return where a notification stands."""
         try:
             return self._view.index_of(pos)
-        except (sqlite3.Error, LocalProblem) as error:
+        except LocalProblem as error:
             self.problem = str(error)
             return 0
 
@@ -94,6 +94,10 @@ class Desk:
         return datetime.fromtimestamp(self._clock()).astimezone()
 
     # Reading
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let all that is read within be of one moment: what arrives meanwhile is seen the next time. Raises `LocalProblem`."""
+        return self._inbox.reading()
 
     def listing(self, wanted: Filter) -> Listing:
         """Return the rows of a filter as of now. Raises `LocalProblem`."""

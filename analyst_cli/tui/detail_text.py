@@ -43,8 +43,6 @@ def origin_line(notification: Notification) -> str:
             words.append(f"exit {run.exit_code}")
         if run.duration_s is not None:
             words.append(f"ran {duration(run.duration_s)}")
-        if run.hash:
-            words.append(f"version {cells(run.hash)[:8]}")
     return " · ".join(words)
 
 
@@ -64,6 +62,8 @@ def facts(notification: Notification, earlier: list[Row], now: datetime) -> list
         found.append(("tags", ", ".join(map(cells, notification.tags))))
     if notification.url:
         found.append(("link", cells(notification.url)))
+    if notification.run is not None and notification.run.hash:
+        found.append(("version", cells(notification.run.hash)[:8]))
     if earlier:
         times = ", ".join(_short(row, now) for row in earlier[:6])
         more = f" and {count_of(len(earlier) - 6, 'other')}" if len(earlier) > 6 else ""

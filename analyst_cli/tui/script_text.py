@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.table import Table
 from rich.text import Text
 
 from analyst_cli.client.scripts import KnownScript
@@ -59,16 +60,18 @@ def about(script: KnownScript) -> str:
     return "\n".join(lines)
 
 
-def history_text(runs: Sequence[tuple[datetime, str, str, float]]) -> Text:
-    """Return the runs as a table, newest first."""
-    if not runs:
-        return Text("No run is remembered here.")
-    text = Text()
+def history_text(runs: Sequence[tuple[datetime, str, str, float]]) -> Table:
+    """Return the runs as a table, newest first; the words of a run stay in their column."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
     for at, outcome, words, seconds in runs:
-        text.append(f"{at:%a} {at.day:>2} {at:%b %H:%M:%S}  ", "bold")
-        text.append(f"{_MARKS.get(outcome, _BAD)} {fit(cells(outcome), 12)} {duration(seconds):>9}  {cells(words)}\n")
-    text.rstrip()
-    return text
+        when = Text(f"{at:%a} {at.day:>2} {at:%b %H:%M}", "bold")
+        table.add_row(
+            when, f"{_MARKS.get(outcome, _BAD)} {cells(outcome)}", duration(seconds).rjust(9), Text(cells(words))
+        )
+    return table
 
 
 def _next(script: KnownScript, now: datetime) -> str:

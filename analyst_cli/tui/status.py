@@ -1,5 +1,6 @@
-"""What is always visible, whichever screen is on top: the connection, the unread count, and for a moment what has just happened."""
+"""What is visible whichever screen is on top: always the connection and the unread count, and for a moment what has just happened."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from textual import on
 from textual.app import App
 
 from analyst_cli.tui.messages import LinkChanged, Said
+from analyst_cli.tui.widgets.bottom_line import BottomLine
 from analyst_cli.tui.widgets.status_bar import Link, Status, StatusBar
 
 if TYPE_CHECKING:
@@ -22,16 +24,20 @@ _PROBLEM_FOR_S = 12.0
 class StatusApp(App[None]):
     """Keeps one status and shows it in the bars of all screens."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        """`now` tells the time in the person's zone."""
         super().__init__()
-        self.status = Status(Link("connecting", self.now))
+        self._now = now
+        self.status = Status(Link("connecting", now()))
+        self.said = ""
+        """What has just happened, while it is shown."""
         self._said_timer: Timer | None = None
         self._countdown: Timer | None = None
 
     @property
     def now(self) -> datetime:
         """The time in the person's zone."""
-        raise NotImplementedError
+        return self._now()
 
     def change_status(self, **changes: object) -> None:
         """Change parts of the status; a bar draws only what has changed."""
@@ -55,10 +61,15 @@ class StatusApp(App[None]):
 
     @on(Said)
     def _said(self, event: Said) -> None:
-        """Show it in the bar for a while; a problem also as a notice that stays longer."""
+        """Show it in the bottom line for a while, a problem for longer."""
         if self._said_timer is not None:
             self._said_timer.stop()
-        self._said_timer = self.set_timer(_SAID_FOR_S, lambda: self.change_status(said=""))
-        self.change_status(said=event.words)
-        if event.is_problem:
-            self.notify(event.words, severity="error", markup=False, timeout=_PROBLEM_FOR_S)
+        self._show_said(event.words, is_problem=event.is_problem)
+        self._said_timer = self.set_timer(_PROBLEM_FOR_S if event.is_problem else _SAID_FOR_S, self._show_said)
+
+    def _show_said(self, words: str = "", *, is_problem: bool = False) -> None:
+        """Say it on the screen that the person sees and on no other; without words, nothing more is said."""
+        self.said = words
+        lines = [line for screen in reversed(self.screen_stack) for line in screen.query(BottomLine)]
+        for line in lines:
+            line.say(words if line is lines[0] else "", is_problem=is_problem)

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 from rich.cells import cell_len, set_cell_size
 
+from analyst_cli.client import moments
 from analyst_server.wire.inert import inert_line
 
 __all__ = [
@@ -62,28 +63,17 @@ def fit(text: str, width: int) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """Return how long ago it was, in one or two words."""
-    seconds = (now - then).total_seconds()
-    if seconds < -60:  # a clock that is wrong, here or there
-        return "in the future"
-    if seconds < 60:
+    """Return how long ago it was, as part of a sentence; a clock that is wrong, here or there, may put it before us."""
+    short = moments.ago(then.timestamp(), now.timestamp())
+    if short == "now":
         return "just now"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min ago"
-    if seconds < 86400:
-        return f"{seconds // 3600:.0f} h ago"
-    days = seconds // 86400
-    return f"{days:.0f} day{'s' if days > 1 else ''} ago"
+    return short if short.startswith("in ") else f"{short} ago"
 
 
 def list_time(then: datetime, now: datetime) -> str:
     """Return the time as a list that is grouped by day shows it, in at most six cells: minutes within the hour, else the clock."""
-    seconds = (now - then).total_seconds()
-    if 0 <= seconds < 60:
-        return "now"
-    if 60 <= seconds < 3600:
-        return f"{seconds // 60:.0f} min"
-    return f"{then:%H:%M}"
+    is_fresh = 0 <= (now - then).total_seconds() < 3600
+    return moments.ago(then.timestamp(), now.timestamp()) if is_fresh else f"{then:%H:%M}"
 
 
 def day_title(day: date, today: date) -> str:

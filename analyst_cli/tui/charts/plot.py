@@ -6,6 +6,7 @@ The drawing is plotext's, through the instance that textual-plotext makes of it 
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from analyst_cli.tui.charts.describe import label, number
@@ -38,9 +39,10 @@ def draw(chart: Chart, width: int, height: int, inks: Sequence[Ink], mark_ink: I
     else:
         _lines(plot, chart, inks)
     _mark(plot, chart, mark_ink)
-    _ticks(plot, chart, width, height)
-    drawn = Text.from_ansi(plot.build().rstrip("\n"), no_wrap=True, overflow="crop")
-    drawn.end = ""
+    positions = _ticks(plot, chart, width, height)
+    *lines, _ = Text.from_ansi(plot.build().rstrip("\n"), no_wrap=True, overflow="crop").split("\n")
+    drawn = Text("\n").join([*lines, Text(_axis_labels(chart, positions, lines[-1].plain, width))])
+    drawn.end, drawn.no_wrap, drawn.overflow = "", True, "crop"
     return drawn
 
 
@@ -78,7 +80,7 @@ def _mark(plot: object, chart: Chart, ink: Ink) -> None:
         plot.scatter([chart.mark], [value], marker="●", color=ink)  # type: ignore[attr-defined]
 
 
-def _ticks(plot: object, chart: Chart, width: int, height: int) -> None:
+def _ticks(plot: object, chart: Chart, width: int, height: int) -> list[int]:
     levels = round_levels(
         [value for series in chart.series for value in series.y if value is not None], max(2, height // 3)
     )
@@ -86,7 +88,19 @@ def _ticks(plot: object, chart: Chart, width: int, height: int) -> None:
     longest = max(len(series.y) for series in chart.series)
     wanted = max(2, min(longest, width // _CELLS_A_TICK))
     positions = sorted({round(step * (longest - 1) / max(wanted - 1, 1)) for step in range(wanted)})
-    plot.xticks(positions, [fit(label(chart, at), _CELLS_A_TICK - 2).rstrip() for at in positions])  # type: ignore[attr-defined]
+    plot.xticks(positions, ["."] * len(positions))  # type: ignore[attr-defined]
+    return positions
+
+
+def _axis_labels(chart: Chart, positions: Sequence[int], axis: str, width: int) -> str:
+    """Return the line under the axis: each label below its tick. plotext would put it a cell to the left or right, by the hash of its text."""
+    line = ""
+    for at, column in zip(positions, (index for index, sign in enumerate(axis) if sign == "┬"), strict=False):
+        words = fit(label(chart, at), _CELLS_A_TICK - 2).rstrip()
+        start = min(max(column - cell_len(words) // 2, 0), width - cell_len(words))
+        if not line or start > cell_len(line):
+            line = fit(line, start) + words
+    return fit(line, width)
 
 
 def round_levels(values: Sequence[float], wanted: int) -> list[float]:

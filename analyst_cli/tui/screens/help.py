@@ -7,16 +7,23 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.keys import format_key
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+
+from analyst_cli.tui.screens.choice import key_words
 
 __all__ = ["HelpScreen", "KeyLine", "key_lines"]
 
 KeyLine = tuple[str, str, str]
 """Group, keys, what they do."""
 
-_GROUPS = {"inbox": "On notifications", "list": "In the list", "detail": "In the message", "app": "Everywhere"}
+_GROUPS = {
+    "inbox": "On notifications",
+    "list": "In the list",
+    "detail": "In the message",
+    "lines": "In the list",
+    "app": "Everywhere",
+}
 
 
 def key_lines(screen: Screen[object]) -> list[KeyLine]:
@@ -25,14 +32,14 @@ def key_lines(screen: Screen[object]) -> list[KeyLine]:
     bindings = [*screen.active_bindings.values(), *_other_half(screen)]
     for active in bindings:
         binding = active.binding
-        if not binding.description or binding.system:
+        if not binding.description or not binding.id:  # Textual's own, which ours stand before
             continue
         group = _GROUPS.get((binding.id or "app").partition(".")[0], "Here")
         keys = by_action.setdefault((group, binding.tooltip or binding.description), [])
-        key = binding.key_display or format_key(binding.key)
+        key = screen.app.get_key_display(binding)
         if key not in keys:
             keys.append(key)
-    order = ["Here", *_GROUPS.values()]
+    order = list(dict.fromkeys(["Here", *_GROUPS.values()]))
     return sorted(
         ((group, " ".join(keys), words) for (group, words), keys in by_action.items()),
         key=lambda line: order.index(line[0]),
@@ -68,10 +75,13 @@ class HelpScreen(ModalScreen[None]):
         self._lines = lines
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="dialog", classes="-help"):
-            yield Static(Text("Keys"), id="dialog-title")
+        with VerticalScroll(id="dialog", classes="-help") as dialog:
+            dialog.border_title = "Keys"
             yield Static(_table(self._lines), id="help-keys")
-            yield Static(Text("Change any of them in keys.toml: see docs/themes-and-keys.md"), id="dialog-problem")
+            yield Static(Text("Change any of them in keys.toml: see docs/themes-and-keys.md"), id="help-more")
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog").border_subtitle = key_words(self)
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#dialog").scroll_relative(y=lines, animate=False)
@@ -79,7 +89,7 @@ class HelpScreen(ModalScreen[None]):
 
 def _table(lines: list[KeyLine]) -> Table:
     table, group_before = Table.grid(padding=(0, 2, 0, 0)), ""
-    table.add_column(style="bold", max_width=24)
+    table.add_column(style="bold", max_width=20)
     table.add_column(ratio=1)
     for group, keys, words in lines:
         if group != group_before:

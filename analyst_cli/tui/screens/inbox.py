@@ -9,13 +9,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Footer
 
 from analyst_cli.client.rows import Filter
 from analyst_cli.tui.keys import HELP
 from analyst_cli.tui.messages import Said, StoreChanged
 from analyst_cli.tui.screens.inbox_actions import InboxActions
 from analyst_cli.tui.screens.inbox_base import WIDE
+from analyst_cli.tui.widgets.bottom_line import BottomLine
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.filter_bar import FilterBar
 from analyst_cli.tui.widgets.notification_list import NotificationList
@@ -73,7 +73,7 @@ class InboxScreen(InboxActions):
             yield NotificationList(id="list")
             yield Detail(id="detail")
         yield StatusBar(self.inbox_app.status, self.now)
-        yield Footer(compact=True, show_command_palette=False)
+        yield BottomLine()
 
     def on_mount(self) -> None:
         self.narrow(self.wanted)
@@ -88,6 +88,14 @@ class InboxScreen(InboxActions):
         shown = self.query_one(Detail).shown
         if shown is not None:
             self.show_detail(shown.row)
+
+    def begin_again(self) -> None:
+        """Show the inbox of another account from its beginning: nothing of the one before is meant any more."""
+        self.forget_changes()
+        self.query_one(NotificationList).clear_selection()
+        self.query_one(Detail).show(None, self.now)
+        self.leave_message()
+        self.narrow(Filter())
 
     def tick(self) -> None:
         """Let the time pass; what was snoozed until now comes back."""

@@ -26,6 +26,10 @@ class InboxActions(InboxNarrowing):
         super().__init__()
         self._undo_tokens: list[str] = []
 
+    def forget_changes(self) -> None:
+        """Have nothing to undo."""
+        self._undo_tokens.clear()
+
     def opened_row(self, row: Row) -> None:
         """Mark what is read as read, if the person wants that."""
         if not row.is_read and self.inbox_app.preferences.mark_read_when_opened:

@@ -53,13 +53,17 @@ class InboxBase(Screen[None]):
 
     def narrow(self, wanted: Filter, *, keep: bool = False) -> None:
         """Show the rows of a filter."""
-        notifications = self.query_one(NotificationList)
         try:
-            self.listing = self.inbox_app.desk.listing(wanted)
-            self._due_at = self.inbox_app.desk.next_snooze_end()
+            with self.inbox_app.desk.reading():  # rows, and where the cursor's one stands among them, are of one moment
+                self._list(wanted, keep=keep)
         except AnalystError as error:
+            self._due_at = self.now  # looked at again with the next tick
             self.post_message(Said(str(error), is_problem=True))
-            return
+
+    def _list(self, wanted: Filter, *, keep: bool) -> None:
+        notifications = self.query_one(NotificationList)
+        self.listing = self.inbox_app.desk.listing(wanted)
+        self._due_at = self.inbox_app.desk.next_snooze_end()
         self.wanted = wanted
         shown_chips = chips(wanted, self.now.replace(tzinfo=None))
         notifications.empty_words = (

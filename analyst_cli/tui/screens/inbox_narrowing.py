@@ -1,5 +1,6 @@
 """Search and filters of the inbox screen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from textual import on
@@ -11,6 +12,7 @@ from analyst_cli.tui.filters import chips, read_typed
 from analyst_cli.tui.messages import Said
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
 from analyst_cli.tui.screens.inbox_base import InboxBase
+from analyst_cli.tui.widgets.bottom_line import BottomLine
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from analyst_cli.tui.widgets.search_box import SearchBox
 from analyst_cli.tui.widgets.status_bar import StatusBar
@@ -43,6 +45,7 @@ class InboxNarrowing(InboxBase):
     def _search_typed(self, event: Input.Changed) -> None:
         typed = read_typed(event.value, self.now.replace(tzinfo=None), replace(self._before_search, search=""))
         event.input.set_class(bool(typed.problems), "-problem")
+        self.query_one(BottomLine).say(_not_understood(typed.problems))
         if typed.filter != self.wanted:
             self.narrow(typed.filter)
 
@@ -50,7 +53,7 @@ class InboxNarrowing(InboxBase):
     async def _search_kept(self, event: Input.Submitted) -> None:
         typed = read_typed(event.value, self.now.replace(tzinfo=None))
         if typed.problems:
-            self.post_message(Said(f"not understood: {' '.join(typed.problems)}"))
+            self.post_message(Said(_not_understood(typed.problems)))
         await self._leave_search()
 
     @on(SearchBox.Left)
@@ -94,7 +97,7 @@ class InboxNarrowing(InboxBase):
             Choice("the last seven days", read_typed("since:7d", now, wanted).filter, "since:7d"),
             Choice("archived", read_typed("is:archived", now, wanted).filter, "is:archived"),
             Choice("snoozed", read_typed("is:snoozed", now, wanted).filter, "is:snoozed"),
-            Choice("everything, archived and snoozed too", read_typed("is:all", now, wanted).filter, "is:all"),
+            Choice("all, with archived and snoozed", read_typed("is:all", now, wanted).filter, "is:all"),
             Choice("repeats one by one", replace(wanted, collapsed=False), "C"),
         ]
         if current is not None and current.script:
@@ -105,3 +108,7 @@ class InboxNarrowing(InboxBase):
         except AnalystError as error:
             self.post_message(Said(str(error), is_problem=True))
         return found
+
+
+def _not_understood(words: Sequence[str]) -> str:
+    return f"not understood: {' '.join(words)}" if words else ""

@@ -2,17 +2,16 @@
 
 import os
 import subprocess
-import time
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from time import monotonic
+from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from analyst_cli.client.scripts import (
@@ -27,28 +26,22 @@ from analyst_cli.client.scripts import (
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.keys import HELP
 from analyst_cli.tui.messages import Said
+from analyst_cli.tui.screens.about import AboutScreen
 from analyst_cli.tui.script_text import about, history_text, script_line
-from analyst_cli.tui.widgets.status_bar import StatusBar
-
-if TYPE_CHECKING:
-    from analyst_cli.tui.app import InboxApp
 
 __all__ = ["ScriptsScreen"]
 
 
-class ScriptsScreen(Screen[None]):
+class ScriptsScreen(AboutScreen):
     """The scripts of this machine and of the server."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         HELP,
-        Binding("enter,r", "run", "Run now", id="scripts.run"),
+        Binding("enter,r", "run", "Run now", priority=True, id="scripts.run"),
         Binding("e", "explain", "Explain", tooltip="Why was something sent, or nothing?", id="scripts.explain"),
         Binding("h", "history", "History", id="scripts.history"),
         Binding("E,o", "edit", "Edit", tooltip="Open it in $EDITOR", id="scripts.edit"),
         Binding("ctrl+r", "reload", "Look again", show=False, id="scripts.reload"),
-        Binding("j", "move(1)", "Down", show=False, id="scripts.down"),
-        Binding("k", "move(-1)", "Up", show=False, id="scripts.up"),
-        Binding("escape,left,backspace", "app.pop_screen", "Back", id="scripts.back"),
     ]
 
     def __init__(self, wanted: str = "") -> None:
@@ -58,19 +51,9 @@ class ScriptsScreen(Screen[None]):
         self._scripts: list[KnownScript] = []
         self._started: dict[str, float] = {}  # stem -> since when, monotonic
 
-    @property
-    def inbox_app(self) -> "InboxApp":
-        return cast("InboxApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        yield Static(Text("Scripts"), id="heading")
-        yield OptionList(id="scripts", compact=True)
-        with VerticalScroll(id="about", can_focus=False):
-            yield Static(Text("looking …"), id="about-text")
-        yield StatusBar(self.inbox_app.status, self.inbox_app.now)
-        yield Footer(compact=True, show_command_palette=False)
-
     def on_mount(self) -> None:
+        self.query_one("#heading", Static).update(Text("Scripts", "bold"))
+        self.tell("looking …")
         self.set_interval(1, self._show_running)
         self.action_reload()
 
@@ -94,7 +77,7 @@ class ScriptsScreen(Screen[None]):
         if problems:
             self.post_message(Said("; ".join(problems)))
         if not found:
-            self._tell("There are no scripts here. Make one with: analyst scripts new NAME --from revenue_drop")
+            self.tell("There are no scripts here. Make one with: analyst scripts new NAME --from revenue_drop")
 
     def on_resize(self) -> None:
         self._show_list()
@@ -120,16 +103,17 @@ class ScriptsScreen(Screen[None]):
 
     def _runs_for_s(self, script: KnownScript) -> float | None:
         since = self._started.get(script.stem)
-        return None if since is None else time.monotonic() - since
+        return None if since is None else monotonic() - since
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self) -> None:
         script = self._current()
         if script is not None:
-            self._tell(about(script))
+            self.tell_about(script.stem, about(script))
 
-    def _tell(self, words: str | Text) -> None:
-        self.query_one("#about-text", Static).update(words if isinstance(words, Text) else Text(words))
+    def _answer(self, script: KnownScript, words: str | Table) -> None:
+        if script == self._current():
+            self.answer(script.stem, words)
 
     def _current(self) -> KnownScript | None:
         highlighted = self.query_one(OptionList).highlighted
@@ -137,12 +121,12 @@ class ScriptsScreen(Screen[None]):
 
     # What keys do
 
-    @on(OptionList.OptionSelected)
+    @on(OptionList.OptionSelected)  # a click
     def action_run(self) -> None:
         script = self._current()
         if script is None or script.stem in self._started:
             return
-        self._started[script.stem] = time.monotonic()
+        self._started[script.stem] = monotonic()
         self._show_list()
         self.run_worker(self._run(script), group=f"run-{script.place}-{script.stem}")
 
@@ -164,9 +148,9 @@ class ScriptsScreen(Screen[None]):
 
     async def _explain(self, script: KnownScript) -> None:
         try:
-            self._tell(await explanation(script))
+            self._answer(script, await explanation(script))
         except AnalystError as error:
-            self._tell(str(error))
+            self._answer(script, str(error))
 
     def action_history(self) -> None:
         script = self._current()
@@ -177,14 +161,11 @@ class ScriptsScreen(Screen[None]):
         try:
             runs = await history(script)
         except AnalystError as error:
-            self._tell(str(error))
+            self._answer(script, str(error))
             return
         zone = self.inbox_app.now.tzinfo
-        self._tell(
-            history_text(
-                [(datetime.fromtimestamp(at, zone), outcome, words, took) for at, outcome, words, took in runs]
-            )
-        )
+        told = [(datetime.fromtimestamp(at, zone), outcome, words, took) for at, outcome, words, took in runs]
+        self._answer(script, history_text(told) if told else "No run is remembered here.")
 
     def action_edit(self) -> None:
         script = self._current()
@@ -202,10 +183,3 @@ class ScriptsScreen(Screen[None]):
             self.post_message(Said("this terminal cannot be handed to an editor", is_problem=True))
             return
         self.action_reload()
-
-    def action_move(self, lines: int) -> None:
-        options = self.query_one(OptionList)
-        if lines > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()

@@ -4,27 +4,29 @@ import os
 import shlex
 import subprocess
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from analyst_cli import config
+from analyst_cli.client.rows import unix_seconds
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.keys import HELP, keymap_file
 from analyst_cli.tui.messages import Said
+from analyst_cli.tui.screens.about import AboutScreen
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
-from analyst_cli.tui.text import cells, fit, until
-from analyst_cli.tui.widgets.status_bar import StatusBar
+from analyst_cli.tui.text import ago, cells, fit, until
 
 if TYPE_CHECKING:
-    from analyst_cli.tui.app import InboxApp
+    from collections.abc import Sequence
+
+    from analyst_cli.client.portal import Device
 
 __all__ = ["SettingsScreen"]
 
@@ -45,36 +47,21 @@ class _Entry(NamedTuple):
     held: config.Held | None = None
 
 
-class SettingsScreen(Screen[None]):
+class SettingsScreen(AboutScreen):
     """Everything a person can set, at one place; changes hold at once where they can."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         HELP,
-        Binding("enter", "change", "Change", id="settings.change"),
+        Binding("enter", "change", "Change", priority=True, id="settings.change"),
         Binding("d", "devices", "Devices", id="settings.devices"),
         Binding("K", "edit_keys", "Edit keys", id="settings.keys"),
         Binding("X", "sign_out", "Sign out", id="settings.sign_out"),
-        Binding("j", "move(1)", "Down", show=False, id="settings.down"),
-        Binding("k", "move(-1)", "Up", show=False, id="settings.up"),
-        Binding("escape,left,backspace", "app.pop_screen", "Back", id="settings.back"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._entries: list[_Entry] = []
         self._sign_in_words = "looking …"
-
-    @property
-    def inbox_app(self) -> "InboxApp":
-        return cast("InboxApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="heading", markup=False)
-        yield OptionList(id="settings", compact=True)
-        with VerticalScroll(id="about", can_focus=False):
-            yield Static(id="about-text", markup=False)
-        yield StatusBar(self.inbox_app.status, self.inbox_app.now)
-        yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self._show()
@@ -87,8 +74,11 @@ class SettingsScreen(Screen[None]):
 
     def _show(self) -> None:
         account = self.inbox_app.desk.account
-        heading = f"Settings\n{cells(account.user)} at {cells(account.server)} · {self._sign_in_words}"
-        self.query_one("#heading", Static).update(Text(heading))
+        heading = Text("Settings", "bold")
+        heading.append(
+            f"\naccount  {cells(account.user)} at {cells(account.server)}\nsign-in  {self._sign_in_words}", "not bold"
+        )
+        self.query_one("#heading", Static).update(heading)
         try:
             held = [one for one in config.held_settings() if one.setting.key.startswith(_SHOWN)]
         except AnalystError as error:
@@ -104,10 +94,8 @@ class SettingsScreen(Screen[None]):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_index < len(self._entries):
-            self._tell(self._entries[event.option_index].help)
-
-    def _tell(self, words: str) -> None:
-        self.query_one("#about-text", Static).update(Text(words))
+            entry = self._entries[event.option_index]
+            self.tell_about(entry.name, entry.help)
 
     def _look_at_token(self) -> None:
         from analyst_cli.client.credentials import claims_of, find_token  # noqa: PLC0415 - a keyring may take its time
@@ -148,7 +136,7 @@ class SettingsScreen(Screen[None]):
             try:
                 config.parsed(setting, typed.strip(), setting.key)
             except AnalystError as error:
-                return str(error)
+                return f"not {typed.strip()!r}: {error.way_out}"
             return Choice(f"set {setting.key} to {typed.strip()}", typed.strip())
 
         offers = [Choice(word, word, "now" if word == held.value else "") for word in words] or [
@@ -170,29 +158,20 @@ class SettingsScreen(Screen[None]):
         self.post_message(Said(f"{words}, but {setting.variable} overrules it here" if overruled else words))
 
     def action_devices(self) -> None:
-        self._tell("asking the server …")
+        self._answer("asking the server …")
         self.run_worker(self._devices(), group="ask", exclusive=True)
 
     async def _devices(self) -> None:
-        from analyst_cli.client.portal import open_portal  # noqa: PLC0415 - aiohttp costs 150 ms
-        from analyst_cli.client.tokens import TokenSource  # noqa: PLC0415
-
-        server = self.inbox_app.desk.account.server
         try:
-            async with open_portal(server, await TokenSource(server).token()) as portal:
-                devices = await portal.devices()
+            devices = await known_devices(self.inbox_app.desk.account.server)
         except AnalystError as error:
-            self._tell(str(error))
+            self._answer(str(error))
             return
-        lines = [
-            f"{cells(one.name or one.device)}  linked {one.linked_at or '?'}  last seen {one.last_seen or '?'}"
-            for one in devices
-        ]
-        self._tell(
-            "\n".join(["Devices of this account:", "", *lines])
-            if lines
-            else "The server knows no devices of this account."
-        )
+        self._answer(_devices_words(devices, self.inbox_app.now))
+
+    def _answer(self, words: str) -> None:
+        highlighted = self.query_one(OptionList).highlighted
+        self.answer("" if highlighted is None else self._entries[highlighted].name, words)
 
     def action_edit_keys(self) -> None:
         path = keymap_file()
@@ -231,16 +210,36 @@ class SettingsScreen(Screen[None]):
         self.app.call_from_thread(self.inbox_app.signed_out)
         self.app.call_from_thread(self._token_looked_at, "signed out; sign in with: analyst login")
 
-    def action_move(self, lines: int) -> None:
-        options = self.query_one(OptionList)
-        if lines > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()
+
+async def known_devices(server: str) -> "list[Device]":
+    """Return the devices of the account as the server knows them. Raises `AnalystError`."""
+    from analyst_cli.client.portal import open_portal  # noqa: PLC0415 - aiohttp costs 150 ms
+    from analyst_cli.client.tokens import TokenSource  # noqa: PLC0415
+
+    async with open_portal(server, await TokenSource(server).token()) as portal:
+        return await portal.devices()
+
+
+def _devices_words(devices: "Sequence[Device]", now: datetime) -> str:
+    if not devices:
+        return "The server knows no devices of this account."
+    names = [cells(one.name or one.device) for one in devices]
+    width = min(max(map(cell_len, names)), 32)
+    lines = [
+        f"{fit(name, width)}  seen {_moment(one.last_seen, now)}, linked {_moment(one.linked_at, now)}"
+        for name, one in zip(names, devices, strict=True)
+    ]
+    return "\n".join(["Devices of this account:", "", *lines])
+
+
+def _moment(written: str | None, now: datetime) -> str:
+    if not written:
+        return "never"
+    return ago(datetime.fromtimestamp(unix_seconds(written, otherwise=now.timestamp()), now.tzinfo), now)
 
 
 def _line(entry: _Entry, width: int) -> Text:
-    name = min(34, width // 2)
+    name = min(34, max(width - 20, width // 2))
     origin = "" if entry.held is None or entry.held.origin == "default" else "  set"
     text = Text(fit(entry.name, name) + "  ", no_wrap=True, overflow="crop")
     text.append(cells(entry.value) or "(empty)", "bold")
@@ -255,6 +254,6 @@ def _value(value: config.Value) -> str:
 def _help(held: config.Held) -> str:
     setting = held.setting
     return (
-        f"{setting.help} Enter changes it.\n\nIt can be: {setting.allowed}.\nDefault: {_value(setting.default) or '(empty)'}. "
+        f"{setting.help}\nIt can be: {setting.allowed}.\nDefault: {_value(setting.default) or '(empty)'}. "
         f"Now from: {held.origin}. Environment: {setting.variable}."
     )

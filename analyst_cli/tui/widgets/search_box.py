@@ -14,7 +14,8 @@ class SearchBox(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave(False)", "Drop the search", id="search.drop"),
-        Binding("down,tab", "leave(True)", "To the list", show=False, id="search.keep"),
+        Binding("enter", "submit", "Keep it", id="search.submit"),
+        Binding("down,tab", "leave(True)", "To the list", id="search.keep"),
     ]
 
     class Left(Message):
@@ -27,6 +28,7 @@ class SearchBox(Input):
     def __init__(self, value: str) -> None:
         hint = "words, is:unread, script:NAME, tag:NAME, priority:high, since:2d"
         super().__init__(value, placeholder=hint, id="search", compact=True, select_on_focus=False)
+        self.cursor_blink = False  # calm, and nothing to draw while nobody types
 
     def action_leave(self, keep: bool) -> None:
         self.post_message(self.Left(keep=keep))

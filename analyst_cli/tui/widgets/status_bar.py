@@ -20,6 +20,8 @@ _INKS = {
     "stopped": "$error bold",
 }
 
+_LEAST_ACCOUNT = 6  # cells; less says nothing
+
 LinkState = Literal["connecting", "live", "waiting", "offline", "stopped"]
 
 
@@ -42,7 +44,6 @@ class Status:
     unread: int = 0
     last_received: datetime | None = None
     selected: int = 0
-    said: str = ""  # what has just happened; shown in place of the account
 
 
 def link_words(link: Link, now: datetime) -> str:
@@ -64,20 +65,26 @@ def link_words(link: Link, now: datetime) -> str:
 
 def status_line(status: Status, now: datetime, width: int) -> str:
     """Return the bar in exactly `width` cells: what matters most stays longest when it gets narrow."""
-    left = " " + cells(link_words(status.link, now))
-    right = [f"{status.unread:,} unread".replace(",", "\u202f")]
+    counts = [f"{status.unread:,} unread".replace(",", "\u202f")]
     if status.selected:
-        right.insert(0, f"{status.selected} selected")
-    if status.last_received and width >= 90:
-        right.append(f"last received {ago(status.last_received, now)}")
-    tail = " · ".join(right) + " "
-    middle = cells(status.said or status.account)
+        counts.insert(0, f"{status.selected} selected")
+    passed = "" if status.last_received is None else ago(status.last_received, now)
+    last = f"last received {passed}" if width >= 90 else f"last {passed}"
+    words = " " + cells(link_words(status.link, now))
+    for left, right in (
+        (words, [*counts, last] if passed else counts),
+        (words, counts),
+        (f"{words[:2]} {status.link.state}", counts),
+    ):
+        tail = " · ".join(right) + " "
+        if cell_len(left) + cell_len(tail) + 2 <= width:
+            break
+    else:
+        left = words[:2]
     room = width - cell_len(left) - cell_len(tail) - 4
-    if status.said and room < cell_len(middle):  # what has just happened is told rather than the connection
-        left, room = left[:3], width - 3 - cell_len(tail) - 4
-    middle = fit(middle, max(0, min(room, cell_len(middle))))
-    gap = max(1, width - cell_len(left) - cell_len(middle) - cell_len(tail) - 3)
-    return fit(f"{left}   {middle}{' ' * gap}{tail}", width)
+    account = cells(status.account)
+    start = f"{left}   {fit(account, min(room, cell_len(account)))}" if room >= _LEAST_ACCOUNT else left
+    return fit(fit(start, max(1, width - cell_len(tail))) + tail, width)
 
 
 class StatusBar(Widget):
@@ -100,5 +107,5 @@ class StatusBar(Widget):
     def render(self) -> Content:
         line = status_line(self._status, self._now, self.size.width)
         words = " " + cells(link_words(self._status.link, self._now))
-        inked = len(words) if line.startswith(words) else 2  # the sign alone, where something was said instead
+        inked = len(words) if line.startswith(words) else max(2, line.find("  ", 2))
         return Content.assemble((line[:inked], _INKS[self._status.link.state]), line[inked:])

@@ -125,5 +125,5 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 
     """Wait until something holds; fail with what the status bar says when it does not in time."""
     end = time.monotonic() + limit_s
     while not holds():
-        assert time.monotonic() < end, f"it never came; the bar says {pilot.app.status.said!r}"
+        assert time.monotonic() < end, f"it never came; the bar says {pilot.app.said!r}"
         await pilot.pause(0.02)

@@ -81,11 +81,11 @@ def test_entities_cannot_smuggle_control_characters_in() -> None:
 
 
 def test_time_state_and_origin_are_told_in_words() -> None:
-    assert when_line(row(), NOW_UTC) == "25 min ago · Sat 21 Nov 2026, 10:05:00 UTC"
+    assert when_line(row(), NOW_UTC) == "25m ago · Sat 21 Nov 2026, 10:05:00 UTC"
     assert state_line(row(), NOW_UTC) == "critical priority · ▲ firing · ● unread"
     later = row(is_read=True, archived=True, acknowledged=True, snoozed_until=NOW + 3600, repeats=4, level=1, status="")
     assert state_line(later, NOW_UTC) == "read · ◆ acknowledged · archived · snoozed until 11:30 · ×4"
-    assert origin_line(SAMPLE[6]) == "script revenue_drop · exit 0 · ran 1.2 s · version 9f3a77bc"
+    assert origin_line(SAMPLE[6]) == "script revenue_drop · exit 0 · ran 1.2 s"
 
 
 def test_facts_name_tags_link_data_and_earlier_repeats() -> None:
@@ -95,6 +95,7 @@ def test_facts_name_tags_link_data_and_earlier_repeats() -> None:
     assert found["link"] == "https://data.example.com/d/42"
     assert found["before"] == "09:30, 08:30, 07:30, 06:30, 05:30, 04:30 and 2 others"
     assert found["rows"] == "1234"
+    assert found["version"] == "9f3a77bc"
     assert found["id"] == "n-07"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.command import CommandList
 from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
@@ -15,6 +14,7 @@ from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import Filter
 from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.keys import keymap_file
+from analyst_cli.tui.palette import commands_of
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from tests.cli.tui.conftest import NOW, Clock, notification, receive, until
@@ -79,7 +79,7 @@ async def test_keys_move_the_cursor(inbox_app: App) -> None:
             assert current_id(app) == cursor_on, keys
         await pilot.press("G", "n")
         await pilot.pause()
-        assert app.status.said == "no unread notification below"
+        assert app.said == "no unread notification below"
 
 
 async def test_a_narrow_terminal_shows_list_or_message_and_enter_and_escape_go_between(
@@ -125,7 +125,7 @@ async def test_r_marks_read_and_unread_again_and_u_takes_it_back(inbox_app: App,
         await pilot.press("u")
         await settled(pilot)
         assert row(store, "n-08").is_read
-        assert "taken back" in app.status.said
+        assert "taken back" in app.said
 
 
 async def test_archiving_moves_the_cursor_to_the_next_one_and_undo_brings_it_back(inbox_app: App) -> None:
@@ -192,11 +192,11 @@ async def test_what_was_snoozed_comes_back_and_minutes_pass_without_an_event(inb
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("z", "enter")
         await until(pilot, lambda: app.screen.listing.count == 6)
-        assert "  25 min" in text_of(app)[0]
+        assert "  25m" in text_of(app)[0]
         clock.now += 1800
         app.screen.tick()
         await pilot.pause()
-        assert "  55 min" in text_of(app)[0]
+        assert "  55m" in text_of(app)[0]
         assert app.screen.listing.count == 6
         clock.now += 1801
         app.screen.tick()
@@ -311,10 +311,10 @@ async def test_run_again_copy_and_open_say_what_they_did(inbox_app: App) -> None
         assert "Signups above the usual" in app.clipboard
         await pilot.press("o")
         await pilot.pause()
-        assert app.status.said == "this notification has neither a link nor a picture"
+        assert app.said == "this notification has neither a link nor a picture"
         await pilot.press("j", "o")
         await pilot.pause()
-        assert app.status.said == "there is no desktop here; the link is https://data.example.com/d/42"
+        assert app.said == "there is no desktop here; the link is https://data.example.com/d/42"
         await pilot.press("y", *"link", "enter")
         await pilot.pause()
         assert app.clipboard == "https://data.example.com/d/42"
@@ -323,12 +323,13 @@ async def test_run_again_copy_and_open_say_what_they_did(inbox_app: App) -> None
 async def test_the_palette_offers_what_keys_do_and_the_themes(inbox_app: App) -> None:
     app = inbox_app()
     async with app.run_test(size=(80, 30)) as pilot:
-        offered = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Mark read, or unread", "Put aside until later", "Theme: contrast"} <= offered
-        await pilot.press("ctrl+p", *"contrast")
-        found = app.screen.query_one(CommandList)
-        await until(pilot, lambda: found.option_count > 0 and "contrast" in str(found.get_option_at_index(0).prompt))
-        await pilot.press("enter")
+        offered = {command.label: command.hint for command in commands_of(app, app.screen)}
+        assert {"Mark read, or unread", "Put aside until later", "Theme: contrast"} <= set(offered)
+        assert offered["Mark read, or unread"] == "r"
+        assert "A page down" not in offered
+        await pilot.press("ctrl+p", *"archive", "enter")
+        await until(pilot, lambda: current_id(app) == "n-07")
+        await pilot.press("ctrl+p", *"contrast", "enter")
         await until(pilot, lambda: app.theme == "contrast")
 
 
@@ -339,7 +340,7 @@ async def test_a_locked_store_is_told_and_the_inbox_goes_on(inbox_app: App, stor
         other.execute("BEGIN IMMEDIATE")
         await pilot.press("r")
         await settled(pilot)
-        assert "is locked by another process" in app.status.said
+        assert "is locked by another process" in app.said
         other.execute("ROLLBACK")
         other.close()
         await pilot.press("j", "r")
@@ -357,4 +358,4 @@ async def test_what_has_gone_meanwhile_is_told_and_breaks_nothing(inbox_app: App
             await pilot.press(key)
             await settled(pilot)
         assert app.is_running
-        assert "there is no notification 'n-08'" in app.status.said
+        assert "there is no notification 'n-08'" in app.said

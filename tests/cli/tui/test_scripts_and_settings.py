@@ -35,7 +35,7 @@ def scripts(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told(app: InboxApp) -> str:
-    return str(app.screen.query_one("#about-text", Static).render())
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips(app.size))
 
 
 def listed(app: InboxApp) -> list[str]:
@@ -56,7 +56,7 @@ async def test_scripts_are_listed_run_explained_and_their_runs_shown(inbox_app: 
         await pilot.press("r")
         await pilot.pause()
         assert "running" in listed(app)[1]
-        await until(pilot, lambda: app.status.said.startswith("signups: waiting: no gateway answers"))
+        await until(pilot, lambda: app.said.startswith("signups: waiting: no gateway answers"))
         await until(pilot, lambda: "◐ signups" in listed(app)[1])
         await pilot.press("e")
         await until(pilot, lambda: "It said: Signups are low" in told(app))
@@ -72,13 +72,13 @@ async def test_a_script_is_run_again_from_its_notification_and_a_missing_one_is_
     app = inbox_app()
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("j", "R")
-        await until(pilot, lambda: app.status.said.startswith("revenue_drop: quiet"))
+        await until(pilot, lambda: app.said.startswith("revenue_drop: quiet"))
         await pilot.press("g", "H")
         await until(pilot, lambda: len(listed(app)) == 2)
         assert app.screen.query_one(OptionList).highlighted == 1
         await pilot.press("escape", "G", "R")
-        await until(pilot, lambda: "unemployment" in app.status.said and "running" not in app.status.said)
-        assert app.status.said.startswith(
+        await until(pilot, lambda: "unemployment" in app.said and "running" not in app.said)
+        assert app.said.startswith(
             "there is no script 'unemployment' here, and the server cannot be asked (not signed in to"
         )
 
@@ -111,13 +111,13 @@ async def test_settings_are_changed_in_the_file_and_hold_at_once(
         monkeypatch.setenv("ANALYST_THEME", "contrast")
         await pilot.press("k", "k", "enter", *"dark", "enter")
         await pilot.pause()
-        assert app.status.said.endswith("but ANALYST_THEME overrules it here")
+        assert app.said.endswith("but ANALYST_THEME overrules it here")
         assert app.theme == "contrast"
         for _ in range(8):
             await pilot.press("j")
         await pilot.press("enter", *"25:00")
         await pilot.pause()
-        assert "cannot be notifications.quiet_from" in str(app.screen.query_one("#dialog-problem").render())
+        assert "not '25:00': give HH:MM" in str(app.screen.query_one("#dialog-problem").render())
         await pilot.press("escape", "escape")
 
 
@@ -166,7 +166,7 @@ async def test_a_broken_keymap_is_told_and_the_usual_keys_work(inbox_app: App) -
     app = inbox_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert "is no TOML" in app.status.said
+        assert "is no TOML" in app.said
         await pilot.press("question_mark", "escape")
 
 
