@@ -80,6 +80,7 @@ def once(
     from analyst_server.runner.flight import Flight  # noqa: PLC0415
     from analyst_server.runner.history import History  # noqa: PLC0415
     from analyst_server.runner.loop import Reports, run_once  # noqa: PLC0415
+    from analyst_server.runner.scripts import find_scripts  # noqa: PLC0415
 
     settings = replace(
         runner_settings(**vars(places), python=python),
@@ -97,7 +98,11 @@ def once(
         if stop.event.is_set():
             raise typer.Exit(ExitCode.INTERRUPTED)
     if not records and not quiet and not json:
-        output.note(f"nothing was due in {settings.scripts_dir}; --now runs all scripts, whatever their schedules say")
+        output.note(
+            f"nothing was due in {settings.scripts_dir}; --now runs all scripts, whatever their schedules say"
+            if find_scripts(settings.scripts_dir)
+            else f"there are no scripts in {settings.scripts_dir}; make one with: analyst scripts new revenue_check"
+        )
 
 
 @app.command()
@@ -216,8 +221,10 @@ def install(
       analyst runner install --with cron --socket /run/ws-gateway/ws.sock --yes
       analyst runner install --remove
     """
-    from analyst_server.runner.install import installation, usual_kind  # noqa: PLC0415
+    from analyst_server.runner.install import KINDS, installation, usual_kind  # noqa: PLC0415
 
+    if kind and kind not in KINDS:
+        raise UsageProblem(f"unknown kind {kind!r}", f"choose one of {', '.join(KINDS)}")
     flags = {f"--{name}": value or None for name, value in (*vars(places).items(), ("python", python))}
     command = [*_this_program(), "runner", "once", "--quiet", *_named(flags)]
     with server_errors():

@@ -14,6 +14,9 @@ from analyst_server.side_file import SideFile
 
 __all__ = ["History", "WaitingAlert"]
 
+CLOCK_CORRECTED_S = (
+    3 * 3_600.0
+)  # a clock set back by more was wrong before, as cron(8) has it: its due times count for nothing
 KEPT_RUNS = 2_000  # of each script: a week at one every 5 minutes
 
 _MIGRATIONS = (
@@ -99,13 +102,14 @@ class History:
                        (Outcome.INTERRUPTED, stem, Outcome.RUNNING))  # fmt: skip
 
     def considered_until(self, stem: str, *, now: float) -> float:
-        """Return up to when the script's due times have been dealt with; `now` for a script that is seen for the first time."""
+        """Return up to when the script's due times have been dealt with; `now` for one that is new, or was seen by a wrong clock."""
         with self._file.transaction() as db:
             db.execute("INSERT OR IGNORE INTO scripts (stem, considered_until) VALUES (?, ?)", (stem, now))
             (until,) = db.execute("SELECT considered_until FROM scripts WHERE stem = ?", (stem,)).fetchone()
-            if until is None:
+            known = until is not None and until <= now + CLOCK_CORRECTED_S
+            if not known:
                 db.execute("UPDATE scripts SET considered_until = ? WHERE stem = ?", (now, stem))
-        return now if until is None else float(until)
+        return float(until) if known else now
 
     def consider(self, stem: str, *, until: float) -> None:
         """Remember that due times up to this one have been dealt with."""

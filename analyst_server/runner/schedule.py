@@ -48,8 +48,6 @@ class Schedule:
 
     def due(self, *, considered_until: float, now: float) -> Due | None:
         """Return the one run that stands for everything that fell due in (considered_until, now], at its latest time."""
-        if now < considered_until:  # the clock was set back: those times have been considered
-            return None
         times = list(islice(self._due_times(considered_until, now), MAX_COUNTED))
         if len(times) == MAX_COUNTED:  # asleep for long: do not walk through every minute of a year to find the latest
             times += self._due_times(max(times[-1], now - DAY_S), now)
@@ -92,8 +90,7 @@ def parse_schedule(text: str, *, zone: str, local: tzinfo, stem: str = "", jitte
             raise BadSchedule(f"schedule {words!r}: {exc}") from exc
         if every_s == 0:
             raise BadSchedule(f"schedule {words!r}: the time between two runs must be at least a minute")
-    offset_s = _share(stem) * min(jitter_s, every_s or jitter_s)
-    schedule = Schedule(text=words, zone=_zone(zone, local), every_s=every_s, offset_s=offset_s)
+    schedule = Schedule(text=words, zone=_zone(zone, local), every_s=every_s, offset_s=_share(stem) * jitter_s)
     if every_s is None:
         _check_cron(schedule)
     return schedule

@@ -224,3 +224,12 @@ def test_what_is_installed_finds_what_the_environment_names_here(analyst: Analys
     assert (
         f"once --quiet --scripts /srv/scripts --socket {home}/ws.sock --user jana --python {sys.executable} #" in line
     )
+
+
+def test_a_folder_without_scripts_and_an_unknown_way_to_install_are_told(analyst: Analyst) -> None:
+    empty = analyst("runner", "once")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert "there are no scripts in" in empty.stderr
+    assert "analyst scripts new" in empty.stderr
+    unknown = analyst("runner", "install", "--with", "at")
+    assert (unknown.returncode, "choose one of cron, systemd, launchd" in unknown.stderr) == (2, True)

@@ -272,6 +272,18 @@ async def test_a_server_that_stumbles_over_pictures_gets_the_text_at_the_third_t
     assert (world.telegram.texts, "photo" in world.telegram.messages[0]) == (["<b>a1</b>"], False)
 
 
+async def test_parts_that_went_are_not_sent_again_after_a_failure_in_the_middle(world: World) -> None:
+    world.link()
+    world.images["abc.png"] = PNG
+    world.telegram.faults.append(refuse(500, "Internal Server Error", on="sendMessage"))
+    async with world.channels():
+        await world.alert("a1", title="t", message="m" * 1_100, image_url="/api/notifications/images/abc.png")
+        await world.telegram.until(lambda: len(world.telegram.messages) == 2)
+    assert world.telegram.faults == []
+    assert ["photo" in message for message in world.telegram.messages] == [True, False]
+    assert world.telegram.messages[1]["link_preview_options"] == {"is_disabled": True}
+
+
 async def test_a_picture_that_is_gone_never_mutes_the_alert(world: World) -> None:
     world.link()
     async with world.channels():

@@ -2,7 +2,8 @@
 
 import time
 
-from analyst_server.channels.outbox import MAX_BACKLOG, Cursor, Outbox
+from analyst_server.channels.base import Receipt
+from analyst_server.channels.outbox import KEPT_DONE_S, MAX_BACKLOG, Cursor, Outbox
 from analyst_server.channels.running import OUTBOX_FILE
 from tests.server.channels.conftest import World
 
@@ -33,6 +34,18 @@ def test_the_backlog_is_bounded_and_says_what_it_left_out(world: World) -> None:
     assert outbox.counts("telegram")["queued"] == MAX_BACKLOG
     assert item is not None
     assert item.notification == {"dropped": 301}
+    outbox.close()
+
+
+def test_what_was_delivered_long_ago_is_forgotten(world: World) -> None:
+    outbox = Outbox(world.folder / OUTBOX_FILE)
+    for number, age_s in enumerate((KEPT_DONE_S + 60, KEPT_DONE_S - 60, 0)):
+        outbox.queue("one", "7", "petr", {"id": f"a{number}"}, now=0)
+        (head,) = outbox.heads("one")
+        item = outbox.item(head)
+        assert item is not None
+        outbox.sent(item, Receipt(), now=4e9 - age_s)
+    assert [entry["notification_id"] for entry in outbox.latest("one", limit=9)] == ["a2", "a1"]
     outbox.close()
 
 

@@ -42,6 +42,7 @@ async def failure_of(api: BotApi) -> DeliveryFailed:
         (400, "Bad Request: message is too long", FormattingRefused, {"permanent": True}),
         (400, "Bad Request: PHOTO_INVALID_DIMENSIONS", PictureRefused, {"permanent": True}),
         (400, "Bad Request: IMAGE_PROCESS_FAILED", PictureRefused, {"permanent": True}),
+        (413, "nginx says no", PictureRefused, {"permanent": True}),
         (413, "Request Entity Too Large", PictureRefused, {"permanent": True}),
         (401, "Unauthorized", TokenGone, {"everywhere": True}),
         (404, "Not Found", TokenGone, {"everywhere": True}),

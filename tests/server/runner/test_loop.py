@@ -92,6 +92,18 @@ def test_a_script_that_is_switched_off_does_not_run(bench: Bench) -> None:
     assert run_once(bench.flight, Reports()) == []
 
 
+def test_a_clock_that_was_years_ahead_silences_no_script(bench: Bench) -> None:
+    """R14. Set back by an hour, what ran does not run again; after a battery's death the script runs at the next due time."""
+    bench.write("plain", SAYS, 'schedule = "every 5m"')
+    for ahead_s in (3_000, 5 * 365 * 86_400):
+        bench.pass_time(ahead_s)
+        run_once(bench.flight, Reports())
+        bench.pass_time(-ahead_s)
+        assert Timetable(bench.flight).due(bench.clock[0]) == []
+    bench.pass_time(300)
+    assert [script.stem for script, _ in Timetable(bench.flight).due(bench.clock[0])] == ["plain"]
+
+
 def test_what_came_too_late_is_told_once(bench: Bench) -> None:
     bench.write("report", SAYS, 'schedule = "0 7 * * *"\ntimezone = "UTC"')
     run_once(bench.flight, Reports())  # 08:00: seen for the first time, nothing is due

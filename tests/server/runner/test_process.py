@@ -48,6 +48,24 @@ time.sleep(600)
     assert eventually(lambda: is_gone(child))
 
 
+def test_a_program_that_heeds_term_has_the_time_to_tidy_up(tmp_path: Path) -> None:
+    finished = run(
+        f"""
+import signal, sys, time
+def tidy(*_):
+    time.sleep(0.3)
+    open({str(tmp_path / "tidy")!r}, 'w').close()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, tidy)
+time.sleep(600)
+""",
+        timeout_s=1.5,
+        grace_s=30.0,
+    )
+    assert (finished.ended, finished.exit_code, (tmp_path / "tidy").exists()) == ("timed out", 0, True)
+    assert finished.duration_s < 25
+
+
 def test_a_child_that_outlives_its_parent_is_ended_too(tmp_path: Path) -> None:
     finished = run(
         f"import os, time\npid = os.fork()\nif pid == 0: time.sleep(600)\nopen({str(tmp_path / 'child')!r}, 'w').write(str(pid))"
