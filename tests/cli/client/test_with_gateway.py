@@ -98,6 +98,28 @@ async def test_offline_edits_of_two_devices_converge(world: World, tmp_path: Pat
     assert seen[0] == seen[1] == seen[2]
 
 
+async def test_marks_of_two_live_devices_at_the_same_time_converge(world: World, tmp_path: Path) -> None:
+    seed = random.Random(12)
+    for number in range(3):
+        await world.dispatch(id=f"n-{number}", title="t")
+    async with device(world, tmp_path, "laptop") as laptop, device(world, tmp_path, "desk") as desk:
+        both = (laptop, desk)
+        for client in both:
+            await client.until(CaughtUp)
+        for _ in range(25):
+            for client in both:
+                for _ in range(3):
+                    client.inbox.mark([f"n-{seed.randrange(3)}"], seed.choice(["read", "unread"]))
+                client.nudge.set()
+            for client in both:
+                await client.until_true(lambda client=client: not client.inbox.pending())
+            await laptop.until_true(lambda: laptop.inbox.cursor() == desk.inbox.cursor())
+            assert states(laptop) == states(desk)
+        async with device(world, tmp_path, "new") as new:
+            await new.until(CaughtUp)
+            assert states(new) == states(laptop)
+
+
 async def test_hundreds_of_missed_notifications_are_one_summary(world: World, tmp_path: Path) -> None:
     async with device(world, tmp_path, "laptop") as client:
         await client.until(CaughtUp)
