@@ -3,9 +3,11 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from analyst_cli.client.workspace import Investigation
@@ -58,11 +60,25 @@ def place_for(wanted: str, environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def start_here(command: list[str], investigation: Investigation) -> int:
-    """Run the agent in this terminal until it ends; return its exit code. Raises `LocalProblem`."""
+    """Run the agent in this terminal until it ends; return its exit code, 128 and the signal if one has ended it. Raises `LocalProblem`."""
     try:
-        return subprocess.run(command, cwd=investigation.folder, check=False).returncode
+        with _ctrl_c_left_to_it():
+            code = subprocess.run(command, cwd=investigation.folder, check=False).returncode
     except OSError as error:
         raise LocalProblem(f"{command[0]!r} cannot be started ({error.strerror})", "check investigate.agent") from error
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _ctrl_c_left_to_it() -> Iterator[None]:
+    """Keep a Ctrl-C that is meant for the agent from ending us; a handler does, because what is ignored stays ignored in the agent."""
+    numbers = (signal.SIGINT, signal.SIGQUIT) if sys.platform != "win32" else (signal.SIGINT,)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def start_elsewhere(place: Place, command: list[str], investigation: Investigation) -> None:

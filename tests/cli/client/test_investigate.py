@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def analyst(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_analyst_investigate_prepares_starts_and_passes_the_exit_code_on(agent: Path) -> None:
+def filled() -> None:
     from analyst_cli.client.accounts import Account, inbox_path, remember  # noqa: PLC0415
     from analyst_cli.client.inbox import Inbox  # noqa: PLC0415
 
@@ -167,6 +168,33 @@ def test_analyst_investigate_prepares_starts_and_passes_the_exit_code_on(agent: 
     remember(account)
     with Inbox(inbox_path(account)) as inbox:
         inbox.apply([ALERT], cursor=None)
+
+
+def test_ctrl_c_is_for_the_agent_that_has_the_terminal(tmp_path: Path) -> None:
+    filled()
+    agent = tmp_path / "agent.py"
+    agent.write_text(
+        "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(5))\nprint('ready', flush=True)\nsignal.pause()\n"
+    )
+    command = [sys.executable, "-m", "analyst_cli", "investigate", "last", "--agent", f"'{sys.executable}' '{agent}'"]
+    running = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    os.killpg(running.pid, signal.SIGINT)  # what the terminal does
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 5
+    assert "The agent has ended with exit code 5" in said
+
+
+def test_an_agent_that_is_killed_is_told_as_shells_tell_it(tmp_path: Path) -> None:
+    made = prepare(ALERT)
+    assert start_here(["sh", "-c", "kill -9 $$"], made) == 137
+
+
+def test_analyst_investigate_prepares_starts_and_passes_the_exit_code_on(agent: Path) -> None:
+    filled()
     prepared = analyst("investigate", "last", "--prepare")
     assert (Path(prepared.stdout.strip()) / "PROMPT.md").exists(), prepared.stderr
     ran = analyst("investigate", "0195", ANALYST_AGENT=f"'{agent}'")
