@@ -89,6 +89,7 @@ class Host:
         self.settings_warnings: tuple[str, ...] = ()
         self.policy_problem: str | None = None
         self.failure: str | None = None
+        self.panic_key_problem: str | None = "it was not taken yet"  # why the operator's panic key does not work
         self.socket_path: Path | None = None
         self.state = HostState.PANIC if (state_folder / PANIC_MARKER).exists() else HostState.STOPPED
         self.book = ConfirmBook()

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from analyst_cli.desktop import rpc
 from analyst_cli.desktop.allowlist import HostRule
 from analyst_cli.desktop.audit import AuditLog
 from analyst_cli.desktop.backends.base import Backend
+from analyst_cli.desktop.chords import normalized_chord
 from analyst_cli.desktop.configuration import (
     host_key,
     read_configuration,
@@ -228,7 +229,8 @@ async def _housekeeping(serving: Serving) -> AsyncIterator[None]:
     for number, act in handlers.items():
         if in_main:
             loop.add_signal_handler(number, act)
-    tasks |= {loop.create_task(_retain(serving)), loop.create_task(_keep_reachable(serving))}
+    jobs = (_retain(serving), _keep_reachable(serving), _keep_panic_key(serving, panicked))
+    tasks |= {loop.create_task(job) for job in jobs}
     try:
         yield
     finally:
@@ -259,6 +261,22 @@ async def _keep_reachable(serving: Serving) -> None:
         else:
             if host.state is HostState.FAILED:
                 await host.start()
+
+
+async def _keep_panic_key(serving: Serving, panicked: Callable[[], None]) -> None:
+    """Take the operator's panic key on the desktop, and again when the X server was away (R-PA-3)."""
+    host, chord = serving.host, serving.host.settings.panic.hotkey
+    if host.backend.name != "linux" or not chord:
+        return
+    from analyst_cli.desktop.backends.linux.panic_key import PanicKey  # noqa: PLC0415 - only the backend in use is loaded
+
+    key = PanicKey(os.environ, normalized_chord(chord), panicked)
+    try:
+        while True:
+            host.panic_key_problem = await key.ensure()
+            await asyncio.sleep(serving.options.look_after_sockets_s)
+    finally:
+        key.close()
 
 
 async def _retain(serving: Serving) -> None:

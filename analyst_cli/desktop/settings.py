@@ -15,7 +15,7 @@ from analyst_cli.desktop.errors import DesktopProblem
 
 __all__ = ["Changes", "ConfirmSettings", "EvidenceSettings", "Settings", "changes_between", "merged", "settings_of"]
 
-FIXED = ("workspace.roots",)  # read at start only (R-CG-4)
+FIXED = ("workspace.roots", "panic.hotkey")  # read at start only (R-CG-4)
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -56,6 +56,12 @@ class HotkeySettings(_Section, frozen=True, kw_only=True):
     deny: tuple[str, ...] = DEFAULT_DENIED
 
 
+class PanicSettings(_Section, frozen=True, kw_only=True):
+    """How a person stops everything from anywhere on the desktop (R-PA-3)."""
+
+    hotkey: str = "cmd+shift+escape"  # empty: no such key
+
+
 class LimitSettings(_Section, frozen=True, kw_only=True):
     """How much is done at a time."""
 
@@ -94,13 +100,14 @@ class Settings(_Section, frozen=True, kw_only=True):
     confirm: ConfirmSettings = ConfirmSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     hotkey: HotkeySettings = HotkeySettings()
+    panic: PanicSettings = PanicSettings()
     limits: LimitSettings = LimitSettings()
     menubar: MenubarSettings = MenubarSettings()
 
     @property
     def denied_chords(self) -> frozenset[tuple[str, ...]]:
-        """`hotkey.deny` in canonical form."""
-        return frozenset(normalized_chord(chord) for chord in self.hotkey.deny)
+        """`hotkey.deny` in canonical form, and the panic key, which is the person's."""
+        return frozenset(normalized_chord(chord) for chord in (*self.hotkey.deny, self.panic.hotkey) if chord)
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -120,7 +127,7 @@ def settings_of(members: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
         problem, _, place = str(exc).partition(" - at `$.")
         raise ValueError(f"{place.removesuffix('`') or 'settings'}: {problem[:1].lower()}{problem[1:]}") from exc
     except DesktopProblem as exc:
-        raise ValueError(f"hotkey.deny: {exc.message}") from exc
+        raise ValueError(f"hotkey.deny or panic.hotkey: {exc.message}") from exc
     known = _flat(msgspec.to_builtins(Settings()))
     unknown = [name for name in _flat(members) if not any(name == k or name.startswith(k + ".") for k in known)]
     return settings, tuple(f"nobody knows the setting {name}" for name in unknown)

@@ -173,6 +173,10 @@ def _host_checks(call: Call[Any]) -> list[dict[str, Any]]:
         _check("backend", f"backend {call.backend.name} is open", ok=True, severity="info"),
         _check("host.single", "this is the only serving process", ok=True, severity="info"),
     ]
+    if host.backend.name == "linux" and settings.panic.hotkey:
+        problem, key = host.panic_key_problem, settings.panic.hotkey
+        words = f"{key} does not stop the host: {problem}" if problem else f"{key} is panic, anywhere on the desktop"
+        checks.append(_check("panic.key", words, ok=problem is None, severity="warning", remedy="set panic.hotkey"))
     if host.socket_path is not None:
         checks.append(_socket_check(host.socket_path))
     return checks
