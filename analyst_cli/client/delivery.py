@@ -44,8 +44,9 @@ _GAPS: dict[RecoveryReason, str] = {
 
 class _Stored(NamedTuple):
     changed: bool
-    arrived: list[Row]
-    arrived_unread: int
+    arrived: list[Row]  # live, by this or another process
+    missed: list[Row]  # what the replay brought and is unread, the latest
+    missed_count: int
     newest_pos: int
     marks: list[PendingMark]  # to be sent now
 
@@ -59,6 +60,10 @@ class Delivery:
         self._sent = sent
         self.told_pos = told_pos
         self._reason: RecoveryReason | None = None
+        self._missed_seqs = (
+            0 if sent is None else sent.seq,
+            0,
+        )  # of the server's log: after the first, not after the second
         self._seen_revision: tuple[int, int] | None = None
         self._more_to_tell = False
         self._sent_refs: set[str] = set()
@@ -96,12 +101,29 @@ class Delivery:
         changed = self._store_events(events, is_part=is_part) or changed
         marks = self._marks()
         newest_pos = self._inbox.newest_pos()
-        arrived = self._inbox.arrived_after(self.told_pos, upto=newest_pos, limit=_TOLD_AT_ONCE)
+        self._note_missed(events)
+        missed_count, but = 0, (0, 0)
+        missed: list[Row] = []
+        if any(isinstance(event, ReplayFinished) for event in events):
+            but = self._missed_seqs  # what another process has stored live meanwhile was not missed
+            missed_count, missed = self._inbox.missed_after(
+                self.told_pos, upto=newest_pos, seqs=but, limit=_TOLD_AT_ONCE
+            )
+        arrived = self._inbox.arrived_after(self.told_pos, upto=newest_pos, but=but, limit=_TOLD_AT_ONCE)
         self._more_to_tell = len(arrived) == _TOLD_AT_ONCE
-        unread = self._inbox.count_arrived_after(self.told_pos, upto=newest_pos) if arrived else 0
         _, own = self._inbox.revision()
         self._seen_revision = (others, own)
-        return _Stored(changed, arrived, unread, newest_pos, marks)
+        return _Stored(changed, arrived, missed, missed_count, newest_pos, marks)
+
+    def _note_missed(self, events: Sequence[SessionEvent]) -> None:
+        for event in events:
+            match event:
+                case SnapshotReceived(cursor=cursor):
+                    self._missed_seqs = (-1, cursor.seq)
+                case EventReceived(event=received, replayed=True) if received.seq is not None:
+                    self._missed_seqs = (self._missed_seqs[0], received.seq)
+                case _:
+                    pass
 
     def _store_events(self, events: Sequence[SessionEvent], *, is_part: bool) -> bool:
         changed = 0
@@ -157,8 +179,9 @@ class Delivery:
         if stored.changed:
             told.append(StateChanged())
         if any(isinstance(event, ReplayFinished) for event in events):
-            unread = tuple(row for row in stored.arrived if not row.is_read and not row.archived)
-            told.append(CaughtUp(stored.arrived_unread, unread, _GAPS.get(self._reason, "") if self._reason else ""))
+            gap = _GAPS.get(self._reason, "") if self._reason else ""
+            told.append(CaughtUp(stored.missed_count, tuple(stored.missed), gap))
+            told += [NotificationArrived(row) for row in stored.arrived]
             self.told_pos = stored.newest_pos
         elif self._session.phase is Phase.LIVE and stored.arrived:
             told += [NotificationArrived(row) for row in stored.arrived]

@@ -45,7 +45,9 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What was missed is here: `rows` are what is new and still unread, oldest first (the latest 1,000 of `count`).
+    """What was missed is here: `rows` are what the server has sent again and is still unread, oldest first (the latest 1,000 of `count`).
+
+    What another process of this person has stored live meanwhile was not missed, and is told as `NotificationArrived`.
 
     `gap` says in words why the server could not send everything since the last connection; empty when nothing is missing.
     """

@@ -168,16 +168,29 @@ class Inbox:
         with self._translated():
             return int(self._db.execute("SELECT coalesce(max(pos), 0) FROM notification").fetchone()[0])
 
-    def arrived_after(self, pos: int, *, upto: int | None = None, limit: int = 1_000) -> list[Row]:
-        """Return what has arrived after `pos` and was never here before, oldest first, by whichever process it was stored."""
-        last = 1 << 62 if upto is None else upto
-        return self._rows("n.pos > ? AND n.pos <= ? AND n.held = 0", pos, last, tail=f"ORDER BY n.pos LIMIT {limit}")
+    def arrived_after(
+        self, pos: int, *, upto: int | None = None, but: tuple[int, int] = (0, 0), limit: int = 1_000
+    ) -> list[Row]:
+        """Return what has arrived after `pos` and was never here before, oldest first, by whichever process it was stored.
 
-    def count_arrived_after(self, pos: int, *, upto: int) -> int:
-        """Count what has arrived after `pos` and is still unread."""
+        What stands in the server's log after `but[0]` and not after `but[1]` is left out.
+        """
+        last = 1 << 62 if upto is None else upto
+        where = "n.pos > ? AND n.pos <= ? AND n.held = 0 AND NOT coalesce(n.seq > ? AND n.seq <= ?, 0)"
+        return self._rows(where, pos, last, *but, tail=f"ORDER BY n.pos LIMIT {limit}")
+
+    def missed_after(self, pos: int, *, upto: int, seqs: tuple[int, int], limit: int = 1_000) -> tuple[int, list[Row]]:
+        """Count what has arrived after `pos`, is still unread, and stands in the server's log after `seqs[0]` and not after `seqs[1]`.
+
+        Return the count, and the latest of the rows, oldest first.
+        """
+        where = (
+            "n.pos > ? AND n.pos <= ? AND n.held = 0 AND n.is_read = 0 AND n.archived = 0 AND n.seq > ? AND n.seq <= ?"
+        )
         with self._translated():
-            counted = "SELECT count(*) FROM notification WHERE pos > ? AND pos <= ? AND held = 0 AND is_read = 0 AND archived = 0"
-            return int(self._db.execute(counted, (pos, upto)).fetchone()[0])
+            counted = f"SELECT count(*) FROM notification n WHERE {where}"  # noqa: S608 - constants
+            count = int(self._db.execute(counted, (pos, upto, *seqs)).fetchone()[0])
+        return count, self._rows(where, pos, upto, *seqs, tail=f"ORDER BY n.pos DESC LIMIT {limit}")[::-1]
 
     def scripts(self) -> list[str]:
         """Return the names of the scripts that are known here, sorted."""

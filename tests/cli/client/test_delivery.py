@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyst_cli.client.delivery import Delivery
-from analyst_cli.client.events import ClientEvent, NotificationArrived, StateChanged
+from analyst_cli.client.events import CaughtUp, ClientEvent, NotificationArrived, StateChanged
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import PendingMark, Row
 from analyst_server.wire.client_session import ClientSession
@@ -21,8 +21,10 @@ class Overtaken(Inbox):
 
     meanwhile: dict[str, Callable[[], object]] = {}  # noqa: RUF012 - set by each test for its own
 
-    def arrived_after(self, pos: int, *, upto: int | None = None, limit: int = 1_000) -> list[Row]:
-        found = super().arrived_after(pos, upto=upto, limit=limit)
+    def arrived_after(
+        self, pos: int, *, upto: int | None = None, but: tuple[int, int] = (0, 0), limit: int = 1_000
+    ) -> list[Row]:
+        found = super().arrived_after(pos, upto=upto, but=but, limit=limit)
         self._overtake("arrivals")
         return found
 
@@ -131,3 +133,25 @@ async def test_a_mark_that_is_undone_before_it_is_sent_is_never_sent(inbox: Over
     await _told(delivery)
     assert _marks(session) == []
     assert [row.title for row in inbox.view()] == ["T1"]
+
+
+async def test_what_another_process_has_stored_live_was_not_missed(inbox: Overtaken, other: Inbox) -> None:
+    session = ClientSession(token="t", device="d", client="c", since=Cursor("e", 1))
+    delivery = Delivery(session, inbox, sent=Cursor("e", 1), told_pos=1)
+    session.hello()
+    auth_ok = {"username": "petr", "protocol": 2, "epoch": "e", "seq": 2, "recovered": True, "heartbeat_s": 30}
+    missed = {"id": "n-2", "title": "T2", "message": "m", "timestamp": AT, "seq": 2}
+    received = (
+        {"type": "auth_ok", **auth_ok},
+        {"type": "notification", **missed},
+        {"type": "replay_done", "seq": 2},
+    )
+    events = [event for message in received for event in session.receive(json.dumps(message).encode())]
+    other.apply([_note(2), _note(3)], cursor=Cursor("e", 3))
+    told = await delivery.take(events, now=0)
+    caught_up, arrived = (event for event in told if isinstance(event, CaughtUp | NotificationArrived))
+    assert isinstance(caught_up, CaughtUp)
+    assert (caught_up.count, [row.title for row in caught_up.rows]) == (1, ["T2"])
+    assert isinstance(arrived, NotificationArrived)
+    assert arrived.row.title == "T3"
+    assert not [event for event in await _told(delivery) if isinstance(event, NotificationArrived)]
