@@ -5,7 +5,7 @@ import json
 import socket as sockets
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -166,18 +166,20 @@ def _understood(status: int, answer: bytes, where: Path) -> dict[str, Any]:
 
 
 def _from_json(file: str) -> dict[str, Any]:
+    named = "standard input" if file == "-" else file
     try:
-        text = sys.stdin.buffer.read(MAX_JSON_BYTES + 1) if file == "-" else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
+            text = stream.read(MAX_JSON_BYTES + 1)
     except OSError as exc:
         raise LocalProblem(f"cannot read {file}: {exc.strerror}") from exc
+    if len(text) > MAX_JSON_BYTES:
+        raise UsageProblem(f"{named} has more than {MAX_JSON_BYTES} bytes", "a notification is smaller: shorten it")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise UsageProblem(f"{'standard input' if file == '-' else file} is no JSON: {exc}") from exc
+        raise UsageProblem(f"{named} is no JSON: {exc}") from exc
     if not isinstance(value, dict) or not isinstance(value.get("notification", {}), dict):
-        raise UsageProblem(
-            f"{'standard input' if file == '-' else file} holds no JSON object", 'as in {"title":"...","message":"..."}'
-        )
+        raise UsageProblem(f"{named} holds no JSON object", 'as in {"title":"...","message":"..."}')
     return value
 
 

@@ -85,6 +85,15 @@ def test_two_processes_apply_the_same_events_once_and_notice_each_other(inbox: I
     assert other.unread_count() == 2
 
 
+def test_a_slower_process_does_not_bring_an_older_state_back(inbox: Inbox, path: Path) -> None:
+    fill(inbox, note(1), state(2, ["n-1"], "read"), state(3, ["n-1"], "unread"))
+    slower = Inbox(path)
+    fill(slower, state(2, ["n-1"], "read"))
+    assert titles(inbox, unread=True) == ["Title 1"]
+    assert inbox.cursor() == Cursor("e", 3)
+    slower.close()
+
+
 def test_events_of_a_replaced_log_are_refused(inbox: Inbox) -> None:
     fill(inbox, note(1))
     with pytest.raises(StaleEpoch):

@@ -183,6 +183,11 @@ def test_nothing_to_send_and_nobody_to_send_it_to_are_a_sentence(system: System)
         2,
         "analyst: there is nothing to send; give it words: --title, --message, or a file: --json\n",
     )
+    too_much = system.run("dispatch", "-u", "petr", "--json", "-", stdin='"' + "x" * 262_144, check=False)
+    assert (too_much.returncode, too_much.stderr) == (
+        2,
+        "analyst: standard input has more than 262144 bytes; a notification is smaller: shorten it\n",
+    )
     nobody = system.run("dispatch", "-t", "t", check=False)
     assert (nobody.returncode, nobody.stderr) == (2, "analyst: nobody is named; name a user: --user petr\n")
 
