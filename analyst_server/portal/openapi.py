@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from analyst_server.wire import publication
+
 __all__ = ["document"]
 
 _TEXT = {"type": "string"}
@@ -21,15 +23,49 @@ _ISSUED = {
     },
     "required": ["token", "expires_at"],
 }
+
+
+def _at_most(characters: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": characters}
+
+
 _CHART = {
     "type": "object",
     "description": "the numbers of a picture, at most 5 series and 500 points in all; every client draws them",
     "properties": {
         "kind": {"enum": ["line", "bar"]},
         "title": _TEXT,
-        "x": {"type": "array"},
-        "series": {"type": "array", "items": {"type": "object"}, "maxItems": 5},
-        "mark": _NUMBER,
+        "x": {
+            "type": "array",
+            "items": {"type": ["number", "string"]},
+            "description": "empty, or as many as the longest series",
+        },
+        "series": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": _TEXT,
+                    "y": {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 1},
+                },
+                "required": ["y"],
+            },
+            "minItems": 1,
+            "maxItems": publication.MAX_CHART_SERIES,
+        },
+        "mark": {"type": "integer", "minimum": 0, "description": "index of a point, the one that matters"},
+    },
+    "required": ["kind", "series"],
+}
+_RUN = {
+    "type": "object",
+    "description": "where it came from",
+    "properties": {
+        "script": _TEXT,
+        "hash": _TEXT,
+        "exit_code": {"type": ["integer", "null"]},
+        "duration_s": {"type": ["number", "null"]},
+        "id": _TEXT,
     },
 }
 _NOTIFICATION = {
@@ -37,20 +73,53 @@ _NOTIFICATION = {
     "description": "section 2.5 of the protocol. `image_path` is refused with 403: it names a file of the gateway's machine; "
     "send the chart's numbers (`chart`) and a sentence (`image_alt`)",
     "properties": {
-        "id": _TEXT,
-        "title": {"type": "string", "maxLength": 250},
-        "message": _TEXT,
-        "timestamp": _TEXT,
+        "id": {
+            **_at_most(publication.MAX_ID_CHARS),
+            "minLength": 1,
+            "description": "printable; missing: a new one. The same id again is stored and shown once",
+        },
+        "title": _at_most(publication.MAX_TITLE_CHARS),
+        "message": {
+            **_at_most(publication.MAX_MESSAGE_BYTES),
+            "description": f"at most {publication.MAX_MESSAGE_BYTES} bytes",
+        },
+        "timestamp": {"type": "string", "format": "date-time", "description": "missing: now"},
+        "script": _at_most(publication.MAX_SHORT_CHARS),
         "priority": {"enum": ["low", "normal", "high", "critical"]},
-        "tags": {"type": "array", "items": _TEXT},
-        "key": _TEXT,
+        "tags": {
+            "type": "array",
+            "items": _at_most(publication.MAX_TAG_CHARS),
+            "maxItems": publication.MAX_TAGS,
+        },
+        "key": {**_at_most(publication.MAX_SHORT_CHARS), "description": "groups repeats"},
         "status": {"enum": ["firing", "resolved"]},
-        "url": _TEXT,
+        "url": _at_most(publication.MAX_URL_CHARS),
         "data": {"type": "object"},
         "chart": _CHART,
-        "image_alt": _TEXT,
-        "run": {"type": "object"},
+        "image_alt": _at_most(publication.MAX_ALT_CHARS),
+        "run": _RUN,
     },
+    "anyOf": [{"required": [name], "properties": {name: {"minLength": 1}}} for name in ("title", "message")],
+}
+_USER = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}$"}
+_STORED = {
+    "type": "object",
+    "properties": {
+        "sent": {"type": "integer", "description": "live connections that got it"},
+        "id": _TEXT,
+        "seq": _NUMBER,
+        "duplicate": {"type": "boolean"},
+        "users": {
+            "type": "object",
+            "description": "asked with `users`: the line of each",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"seq": _NUMBER, "duplicate": {"type": "boolean"}},
+                "required": ["seq", "duplicate"],
+            },
+        },
+    },
+    "required": ["sent", "id"],
 }
 
 
@@ -135,7 +204,14 @@ def _device_calls() -> dict[str, Any]:
         "/api/notifications/images/{name}": {
             "get": {
                 **_call("A chart of one of the person's notifications", None, who="device", errors=(404,)),
-                "parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}],
+                "parameters": [
+                    {
+                        "name": "name",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string", "pattern": r"^[A-Za-z0-9_-]{1,128}\.png$"},
+                    }
+                ],
             }
         },
     }
@@ -146,16 +222,22 @@ def _publisher_calls() -> dict[str, Any]:
         "/api/dispatch": {
             "post": _call(
                 "Publish a notification from afar",
-                {"type": "object"},
+                _STORED,
                 who="publisher",
                 body={
                     "type": "object",
                     "properties": {
-                        "user": _TEXT,
-                        "users": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1_000},
+                        "user": _USER,
+                        "users": {
+                            "type": "array",
+                            "items": _USER,
+                            "minItems": 1,
+                            "maxItems": publication.MAX_USERS,
+                        },
                         "notification": _ref("Notification"),
                     },
                     "required": ["notification"],
+                    "oneOf": [{"required": ["user"]}, {"required": ["users"]}],
                 },
                 errors=(400, 403, 409, 413, 503),
             )

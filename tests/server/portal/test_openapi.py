@@ -1,8 +1,10 @@
 """The OpenAPI document is true: schemathesis makes requests of every kind from it, and every answer is one that it tells."""
 
 import asyncio
+import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
+from analyst_server.errors import RequestRefused, TooLarge
 from analyst_server.portal.audit import ADMINISTRATOR
 from analyst_server.portal.openapi import document
+from analyst_server.wire.publication import decode_publication
 from tests.support.portal_world import World
 
 REQUESTS_A_CALL = 16
@@ -66,6 +70,40 @@ async def test_every_answer_to_every_call_is_documented(world: World) -> None:
         world.clock.forward(1_900)  # failures of one call are no business of the next
         tried += 1
     assert tried == sum(len(methods) for methods in document("")["paths"].values())
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ({"user": "petr", "notification": {"title": "T"}}, True),
+        ({"users": ["petr", "Eva@example.com"], "notification": {"message": "M", "tags": ["a"] * 20}}, True),
+        ({"user": "petr", "users": ["eva"], "notification": {"title": "T"}}, False),
+        ({"users": [], "notification": {"title": "T"}}, False),
+        ({"users": ["petr"] * 1_001, "notification": {"title": "T"}}, False),
+        ({"user": "-petr", "notification": {"title": "T"}}, False),
+        ({"user": "petr"}, False),
+        ({"user": "petr", "notification": {}}, False),
+        ({"user": "petr", "notification": {"title": ""}}, False),
+        ({"user": "petr", "notification": {"title": "T" * 251}}, False),
+        ({"user": "petr", "notification": {"title": "T", "id": ""}}, False),
+        ({"user": "petr", "notification": {"title": "T", "tags": ["a" * 65]}}, False),
+        ({"user": "petr", "notification": {"title": "T", "priority": "urgent"}}, False),
+        ({"user": "petr", "notification": {"title": "T", "chart": {"kind": "bar", "series": [{"y": [1]}]}}}, True),
+        ({"user": "petr", "notification": {"title": "T", "chart": {"kind": "bar", "series": []}}}, False),
+        ({"user": "petr", "notification": {"title": "T", "chart": {"kind": "pie", "series": [{"y": [1]}]}}}, False),
+        ({"user": "petr", "notification": {"title": "T", "run": {"script": "a.py", "exit_code": None}}}, True),
+    ],
+)
+def test_the_document_and_the_gateway_agree_on_what_is_taken(body: dict[str, Any], *, taken: bool) -> None:
+    told = document("")
+    schema = told["paths"]["/api/dispatch"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert jsonschema_rs.validator_for({**schema, "components": told["components"]}).is_valid(body) == taken
+    try:
+        decode_publication(json.dumps(body).encode())
+    except (RequestRefused, TooLarge):
+        assert not taken
+    else:
+        assert taken
 
 
 async def test_the_document_names_every_call_of_the_api(world: World) -> None:
