@@ -87,12 +87,13 @@ def sentence(row: Row, now: datetime) -> str:
 
 
 def watch_line(row: Row, now: datetime) -> str:
-    """Return the line that `watch` prints: clock, priority, script, title, and the beginning of the message."""
+    """Return the line that `watch` prints: clock, priority, script, title, and the beginning of the message; cut to the width of a terminal."""
     clock = datetime.fromtimestamp(row.at, now.tzinfo)
     stamp = f"{clock:%H:%M:%S}" if clock.date() == now.date() else f"{clock:%Y-%m-%d %H:%M}"
     mark = f"{_MARKS[row.level]} " if row.level > 1 else ""
     script = f"[{row.script}] " if row.script else ""
-    return inert_line(f"{stamp} {mark}{script}{_title(row)}{f' - {row.preview}' if row.preview.strip() else ''}")
+    line = inert_line(f"{stamp} {mark}{script}{_title(row)}{f' - {row.preview}' if row.preview.strip() else ''}")
+    return cut(line, shutil.get_terminal_size().columns) if output.is_terminal() else line
 
 
 def title_of(row: Row) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from analyst_cli.app import run
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.rows import rfc3339
 from analyst_cli.client.target import inbox_for
+from analyst_cli.commands import lines
 from analyst_server.wire.messages import Chart, Cursor, Notification, Run, Series
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[bold]x[/bold] \u202egnp.exe \u200b日本 👩\u200d👩\u200d👧 " + "x" * 10_000
@@ -130,9 +132,28 @@ def test_a_terminal_gets_lines_that_fit_its_width(cli: Run_, filled: None, monke
     monkeypatch.setenv("NO_COLOR", "1")
     for columns in (40, 60, 80, 200):
         monkeypatch.setenv("COLUMNS", str(columns))
-        lines = cli("list")[1].splitlines()
-        assert max(map(cell_len, lines)) <= columns
-        assert len({line.index("Revenue") for line in lines if "Revenue" in line}) == 1
+        shown = cli("list")[1].splitlines()
+        assert max(map(cell_len, shown)) <= columns
+        assert len({line.index("Revenue") for line in shown if "Revenue" in line}) == 1
+
+
+def test_a_watch_prints_one_line_that_fits_a_terminal_and_is_whole_in_a_pipe(
+    cli: Run_, filled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    with inbox_for(Account("ws://127.0.0.1:9/", "petr")) as inbox:
+        row = inbox.row("ac-4")
+    assert row is not None
+    now = datetime.now().astimezone()
+    assert "x" * 10_000 in lines.watch_line(row, now)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    for columns in (40, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        line = lines.watch_line(row, now)
+        assert cell_len(line) <= columns
+        assert is_inert(line)
+        assert "\n" not in line
 
 
 def test_show_tells_everything(cli: Run_, filled: None) -> None:
