@@ -215,9 +215,11 @@ class Bot:
         if not pressed.first:
             return "Done already."
         if action == "run":
-            return self._run_script(
-                pressed.user, str(pressed.notification.get("script", "")), int(pressed.address), group
-            )
+            script = str(pressed.notification.get("script", ""))
+            if why_not := self._why_not_run(pressed.user, script):  # then the button has not acted
+                await asyncio.to_thread(self._outbox.unpress, delivery, action)
+                return why_not
+            return self._run_script(pressed.user, script, int(pressed.address), group)
         return await self._mark(pressed, delivery, "read" if action == "read" else "snoozed", message)
 
     async def _mark(self, pressed: Pressed, delivery: int, state: Literal["read", "snoozed"], message: int) -> str:
@@ -242,13 +244,18 @@ class Bot:
             return "It is not in the inbox any more."
         return "Marked as read everywhere." if state == "read" else f"Put aside until {now + SNOOZE:%H:%M} UTC."
 
-    def _run_script(self, user: str, name: str, chat: int, group: asyncio.TaskGroup) -> str:
+    def _why_not_run(self, user: str, name: str) -> str:
         if self._scripts is None or not name:
             return "This server runs no scripts."
         if (user, name) in self._running:
             return f"{name} is running already."
         if len(self._running) >= MAX_RUNNING:
             return "Too many scripts are running. Please try again in a minute."
+        return ""
+
+    def _run_script(self, user: str, name: str, chat: int, group: asyncio.TaskGroup) -> str:
+        if (why_not := self._why_not_run(user, name)) or self._scripts is None:
+            return why_not
         self._running.add((user, name))
         group.create_task(self._run_and_tell(self._scripts, user, name, chat))
         return f"{name} is running; what it says arrives here."

@@ -48,6 +48,15 @@ async def test_a_text_is_sent_as_the_caller_formats_it(world: World) -> None:
     assert world.telegram.texts[:2] == ["*hi*", "1.5!"]
 
 
+async def test_a_text_that_must_be_cut_goes_without_formatting(world: World) -> None:
+    """A tag that is opened before the cut and closed after it is none in either half."""
+    text = f"<b>{'word ' * 900}</b>"
+    async with bot(world) as session:
+        assert (await post(session, "/send", {"user": "petr", "text": text, "parse_mode": "HTML"}))[0] == 200
+    assert ["parse_mode" in message for message in world.telegram.messages] == [False, False]
+    assert "".join("".join(world.telegram.texts).split()) == "".join(text.split())
+
+
 async def test_a_picture_is_sent_and_a_bad_one_becomes_its_caption(world: World, tmp_path: Path) -> None:
     good, big = tmp_path / "good.png", tmp_path / "big.png"
     good.write_bytes(PNG)

@@ -11,10 +11,11 @@ from threading import Barrier, Thread
 import pytest
 
 from analyst_server.runner.flight import Busy
-from analyst_server.runner.history import History
+from analyst_server.runner.history import KEPT_RUNS, History
 from analyst_server.runner.landing import run_script
 from analyst_server.runner.locks import single_flight
-from analyst_server.runner.outcomes import Outcome, Trigger
+from analyst_server.runner.notices import MAX_LOG_BYTES
+from analyst_server.runner.outcomes import Outcome, RunRecord, Trigger
 from analyst_server.runner.overview import known_runs
 from analyst_server.runner.scripts import load
 from tests.server.runner.conftest import Bench
@@ -152,12 +153,11 @@ def test_a_block_that_cannot_be_used_keeps_the_script_from_running(bench: Bench,
 
 
 def test_a_script_sees_its_home_and_no_secrets(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DESKTOP_JWT_SECRET", "s" * 64)
-    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:abc")
+    for name in ("DESKTOP_JWT_SECRET", "DESKTOP_JWT_SECRET_PREVIOUS", "TELEGRAM_BOT_TOKEN", "ANALYST_TOKEN"):
+        monkeypatch.setenv(name, "s" * 64)
     bench.write("env", """
         import json, os
-        print(json.dumps({"notify": False, "data": {"cwd": os.getcwd(), "leaked": [n for n in os.environ if "SECRET" in n or "BOT_TOKEN" in n]},
-                          "message": os.getcwd() + str([n for n in os.environ if "SECRET" in n or "BOT_TOKEN" in n])}))
+        print(json.dumps({"notify": False, "message": os.getcwd() + str([n for n in os.environ if "SECRET" in n or "TOKEN" in n])}))
         """)  # fmt: skip
     assert bench.run("env").message == f"{bench.settings.home}[]"
 
@@ -305,6 +305,40 @@ def test_history_is_private_and_survives_being_opened_twice(bench: Bench) -> Non
     again = History(bench.settings.history_file)
     assert [run.outcome for run in again.runs()] == [Outcome.SENT]
     again.close()
+
+
+def test_a_process_that_got_the_number_of_one_left_behind_is_left_alone(bench: Bench) -> None:
+    bench.write("revenue", ALERT)
+    lock = bench.settings.lock_file("revenue")
+    lock.parent.mkdir(parents=True)
+    innocent = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        lock.write_text(json.dumps({"pid": innocent.pid, "born": "1", "folder": "/etc"}))
+        assert bench.run("revenue").outcome is Outcome.SENT
+        assert (innocent.poll(), Path("/etc").is_dir()) == (None, True)
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_a_log_that_has_grown_long_begins_anew_and_one_old_one_is_kept(bench: Bench) -> None:
+    bench.write("quiet", "print('{\"notify\": false}')")
+    log = bench.settings.log_file("quiet")
+    log.parent.mkdir(parents=True)
+    log.write_text("x" * (MAX_LOG_BYTES + 1))
+    bench.run("quiet")
+    assert len(log.read_text().splitlines()) == 1
+    assert log.with_suffix(".log.1").stat().st_size == MAX_LOG_BYTES + 1
+
+
+def test_the_history_keeps_the_latest_runs_of_each_script(bench: Bench) -> None:
+    other = RunRecord("other", "other", "/other.py", Trigger.ONCE, started_at=0.0)
+    bench.history.put(other)
+    for number in range(KEPT_RUNS + 3):
+        bench.history.put(RunRecord(str(number), "a", "/a.py", Trigger.ONCE, started_at=float(number)))
+    kept = bench.history.runs("a", limit=2 * KEPT_RUNS)
+    assert (kept[0].started_at, len(kept)) == (KEPT_RUNS + 2, KEPT_RUNS + 1)
+    assert bench.history.runs("other") == [other]
 
 
 def test_the_log_of_a_script_tells_each_run(bench: Bench) -> None:

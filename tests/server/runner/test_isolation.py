@@ -1,6 +1,7 @@
 """Scripts of other users with real accounts and the real sudo: as them, with one line in sudoers, and nothing else."""
 
 import asyncio
+import grp
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analyst_server.errors import ServerError, StoreUnavailable
+from analyst_server.runner.exec_as import account_settings
 from analyst_server.runner.isolation import ScriptsOfUsers
 from analyst_server.runner.scripts import ScriptNotFound, ScriptProblem
 from analyst_server.runner.settings import RunnerSettings
@@ -122,6 +124,21 @@ async def test_somebody_outside_of_the_group_has_no_scripts(people: Accounts) ->
         assert await scripts.list(user) == []
         with pytest.raises(ScriptNotFound):
             await scripts.run(user, "who.py")
+
+
+async def test_root_has_no_scripts_in_whatever_group_it_is() -> None:
+    """Root is of its own group everywhere."""
+    own = RunnerSettings(user="nobody-here", home=Path("/"), scripts_dir=Path("/nowhere"), state_dir=Path("/nowhere"))
+    scripts = ScriptsOfUsers(Dispatches(), own=own, group=grp.getgrgid(0).gr_name, sudo="/nowhere/sudo")
+    assert await scripts.list("root") == []
+
+
+@pytest.mark.real("root")
+def test_exec_as_is_nothing_for_root() -> None:
+    environ = {"KEPT": "as it is"}
+    with pytest.raises(ScriptProblem, match="does not run as root"):
+        account_settings(environ, group=grp.getgrgid(0).gr_name)
+    assert environ == {"KEPT": "as it is"}
 
 
 @real_accounts

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from analyst_server.runner.loop import Reports, Stop, Timetable, run_once, serve
 from analyst_server.runner.outcomes import Outcome, RunRecord
 from analyst_server.runner.overdue import find_overdue, tell
 from analyst_server.runner.overview import explained
-from analyst_server.runner.scripts import load
+from analyst_server.runner.scripts import find_scripts, load
 from tests.server.runner.conftest import Bench
 from tests.support.eventually import eventually, is_gone
 
@@ -131,6 +132,26 @@ def test_the_dead_mans_switch_speaks_when_no_runner_does(bench: Bench) -> None:
     (body,) = bench.gateway.received
     assert body["user"] == "jana"
     assert "The runner last showed a sign of life at 2027-01-15 08:00 UTC." in body["notification"]["message"]
+
+
+def test_nobody_hears_of_a_script_that_is_switched_off_or_whose_alerts_are(
+    bench: Bench, with_settings: Callable[..., Bench]
+) -> None:
+    daily = 'schedule = "0 7 * * *"\ntimezone = "UTC"\n'
+    bench.write("off", SAYS, daily + "enabled = false")
+    bench.write("silent", SAYS, daily + "failure_alerts = false")
+    bench.write("loud", SAYS, daily)
+    for script in find_scripts(bench.settings.scripts_dir):
+        bench.history.considered_until(script.stem, now=bench.clock[0])
+    bench.pass_time(86_400)
+    late = find_overdue(bench.settings, bench.history, now=bench.clock[0])
+    assert [each.script.stem for each in late] == ["loud", "silent"]
+    for each in late:
+        tell(with_settings(failure_alerts=False).settings, bench.history, each)
+    assert bench.gateway.received == []
+    for each in late:
+        tell(with_settings(failure_alerts=True).settings, bench.history, each)
+    assert [notice["script"] for notice in bench.gateway.notifications] == ["loud"]
 
 
 def test_a_script_that_is_due_every_minute_is_told_of_once_in_six_hours(bench: Bench) -> None:
