@@ -255,6 +255,16 @@ async def test_a_machine_that_has_slept_connects_anew_at_once(gateway: ScriptedG
         await gateway.accept()
 
 
+async def test_a_server_that_is_silent_for_longer_than_its_heartbeats_allow_is_left(gateway: ScriptedGateway) -> None:
+    async with Follower(gateway.url) as client:
+        server = await gateway.accept()
+        await server.send(
+            type="auth_ok", username="petr", protocol=2, epoch="e", seq=0, recovered=True, heartbeat_s=0.1
+        )
+        assert "nothing was heard" in (await client.until(ConnectionLost)).problem
+        await gateway.accept()
+
+
 async def test_nobody_listening_is_a_sentence_and_a_wait(gateway: ScriptedGateway) -> None:
     async with Follower("ws://127.0.0.1:9/", delay_s=lambda _: 3_600.0) as client:
         lost = await client.until(ConnectionLost)
