@@ -202,6 +202,24 @@ async def test_an_alert_of_any_time_is_shown(world: World, timestamp: str, when:
         assert (f">{when}</time>" in await page.text()) == bool(when)
 
 
+async def test_a_page_of_an_error_leads_on_and_knows_who_is_signed_in(world: World) -> None:
+    async with world.browser() as stranger, stranger.get("/nope") as page:
+        assert page.status == 404
+        assert 'href="/signin"' in await page.text()
+    async with world.browser("petr") as browser:
+        async with browser.get("/nope") as page:
+            assert "<strong>petr</strong>" in await page.text()
+        async with browser.get("/desktop/link?state=12345678") as page:
+            assert page.status == 400
+            assert "begin the sign-in anew" in (await page.text()).lower()
+
+
+async def test_the_list_shows_how_a_message_begins(world: World) -> None:
+    await world.notify("petr", "n", message="**Orders** are late:\n\n- 3 of <14> tables\n" + "x" * 300)
+    async with world.browser("petr") as browser, browser.get("/") as page:
+        assert ">Orders are late: 3 of &lt;14&gt; tables xxx" in await page.text()
+
+
 async def test_a_browser_marks_without_javascript(world: World) -> None:
     for number in range(3):
         await world.notify("petr", f"n{number}")
