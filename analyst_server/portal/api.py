@@ -23,6 +23,7 @@ from analyst_server.portal.requests import (
     by,
     is_form,
     members,
+    note,
     note_failure,
     signed_in,
 )
@@ -80,6 +81,7 @@ async def unlink(request: web.Request) -> web.Response:
         return await _told(request, "Signed out everywhere.", "/signin?signed_out=everywhere")
     if not was_linked:
         raise RequestRefused("the desktop app is not linked")
+    await note(request, "desktop unlinked", user)
     return await _told(
         request, "Unlinked. Devices stay signed in until they are removed, or you sign out everywhere.", "/#desktop"
     )

@@ -11,7 +11,7 @@ from aiohttp import web
 from analyst_server.errors import RequestRefused, TokenRefused, TooLarge
 from analyst_server.identity.principal import Principal
 from analyst_server.identity.throttle import address_key
-from analyst_server.portal.audit import By
+from analyst_server.portal.audit import By, record
 from analyst_server.portal.origin import client_address
 from analyst_server.portal.parts import PARTS
 from analyst_server.portal.sessions import session_user
@@ -27,6 +27,7 @@ __all__ = [
     "is_form",
     "may_guess",
     "members",
+    "note",
     "note_failure",
     "signed_in",
 ]
@@ -101,6 +102,12 @@ def address_of(request: web.Request) -> str:
 def by(request: web.Request, actor: str) -> By:
     """Return who does something, for the audit log."""
     return By(actor, address_of(request))
+
+
+async def note(request: web.Request, action: str, user: str) -> None:
+    """Write a line of the audit log about what a person has done to themselves, outside the database."""
+    parts = request.app[PARTS]
+    await parts.database.run(record, parts.database, action, user, now=parts.now(), by=by(request, user))
 
 
 async def may_guess(request: web.Request, *, user: str = "") -> None:

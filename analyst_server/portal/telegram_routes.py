@@ -8,7 +8,7 @@ from aiohttp import web
 from analyst_server.errors import RequestRefused
 from analyst_server.portal.guards import json_answer
 from analyst_server.portal.parts import PARTS
-from analyst_server.portal.requests import is_form, may_guess, members, note_failure, signed_in
+from analyst_server.portal.requests import is_form, may_guess, members, note, note_failure, signed_in
 from analyst_server.portal.sessions import put_flash
 from analyst_server.portal.telegram_link import TelegramLinks
 
@@ -32,6 +32,7 @@ async def verify(request: web.Request) -> web.Response:
     if link is None:
         await note_failure(request, user=user)
         return await _refused(request, "This code is not valid, or older than 10 minutes. Ask the bot for a new one.")
+    await note(request, "telegram linked", user)
     return await _done(request, "Telegram is linked.")
 
 
@@ -40,6 +41,7 @@ async def unlink(request: web.Request) -> web.Response:
     user = await signed_in(request)
     if not await _telegram(request).unlink(user):
         return await _refused(request, "Telegram is not linked.")
+    await note(request, "telegram unlinked", user)
     return await _done(request, "Telegram is unlinked.")
 
 

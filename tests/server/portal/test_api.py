@@ -68,6 +68,8 @@ async def test_telegram_is_linked_by_the_code_that_the_bot_told_and_unlinked(wor
                 assert "not valid" in await page.text()
         async with browser.post("/api/telegram/verify", json={"code": "123456"}) as answer:
             assert answer.status == 429, "six digits can be guessed"
+    actions = [line.action for line in audit_lines(world.portal.parts.database, user="petr")]
+    assert actions[:2] == ["telegram unlinked", "telegram linked"]
 
 
 async def test_a_publisher_reaches_whom_it_may_and_the_audit_log_tells(world: World) -> None:

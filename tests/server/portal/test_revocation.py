@@ -14,7 +14,7 @@ from analyst_server.config import GatewaySettings, PortalSettings, Settings
 from analyst_server.errors import TokenRefused
 from analyst_server.identity.principal import Principal
 from analyst_server.portal.accounts import Accounts
-from analyst_server.portal.audit import ADMINISTRATOR
+from analyst_server.portal.audit import ADMINISTRATOR, audit_lines
 from analyst_server.portal.database import open_database
 from analyst_server.portal.revocation import Revocations
 from analyst_server.wire.close_codes import CloseCode
@@ -83,6 +83,7 @@ async def test_unlinking_forgets_the_link_and_signing_out_everywhere_ends_all(wo
         async with browser.post("/api/desktop/unlink", json={}) as answer:
             assert answer.status == 400
             assert await answer.json() == {"error": "the desktop app is not linked"}
+        assert audit_lines(world.portal.parts.database)[0].action == "desktop unlinked"
         async with world.program(token) as app, app.get("/api/desktop/devices") as answer:
             assert answer.status == 200, "as in the source system: unlinking alone does not end a token"
         async with browser.get("/") as page:
