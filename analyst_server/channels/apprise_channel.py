@@ -34,9 +34,17 @@ class AppriseChannel:
 
     name = "apprise"
 
-    def __init__(self, folder: Path, read_image: ReadImage, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        read_image: ReadImage,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._path = folder / FILE_NAME
         self._read_image = read_image
+        self._timeout_s = timeout_s
         self._now = now
         self._sent_at: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(
@@ -69,12 +77,12 @@ class AppriseChannel:
         name = str(item.notification.get("image_url") or "").rpartition("/")[2]
         image = await self._read_image(item.user, name) if name else None
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 note = await asyncio.get_running_loop().run_in_executor(
                     self._threads, _notify, url, item.notification, image
                 )
         except TimeoutError as exc:
-            raise DeliveryFailed(Failure("no answer within a minute", unconfirmed=True)) from exc
+            raise DeliveryFailed(Failure(f"no answer within {self._timeout_s:.0f} s", unconfirmed=True)) from exc
         return Receipt(note=note)
 
     def _urls(self) -> dict[str, list[str]]:

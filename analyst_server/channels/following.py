@@ -34,6 +34,7 @@ class Following:
         users: Callable[[], Collection[str]],
         *,
         queued: Callable[[], None] = lambda: None,
+        look_at_all_s: float = LOOK_AT_ALL_S,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.changed = asyncio.Event()
@@ -46,7 +47,8 @@ class Following:
         self._listening: dict[str, Callable[[], None]] = {}
         self._cursors: dict[str, Cursor] = {}
         self._behind: set[str] = set()  # users of whom the log has told something new
-        self._all_seen_at = -LOOK_AT_ALL_S
+        self._look_at_all_s = look_at_all_s
+        self._all_seen_at = -look_at_all_s
         self._last_problem = ""
         self._looking = (
             asyncio.Lock()
@@ -87,7 +89,7 @@ class Following:
             self._cursors.pop(user, None)
             await asyncio.to_thread(self._outbox.forget_user, self._channel.name, user)
         now = asyncio.get_running_loop().time()
-        if now - self._all_seen_at >= LOOK_AT_ALL_S:
+        if now - self._all_seen_at >= self._look_at_all_s:
             self._behind, self._all_seen_at = set(users), now
         self._behind |= come
         for user in sorted(self._behind & users):

@@ -24,7 +24,7 @@ from analyst_server.channels.telegram_channel import NAME, ReadImage, TelegramCh
 from analyst_server.channels.telegram_links import TelegramLinks
 from analyst_server.inbox.log import InboxLog
 
-__all__ = ["OUTBOX_FILE", "ChannelSettings", "Channels", "open_channels"]
+__all__ = ["OUTBOX_FILE", "ChannelSettings", "Channels", "open_channels", "run_for_good"]
 
 OUTBOX_FILE = "channels.db"
 RESTART_AFTER_S = 5.0
@@ -127,7 +127,7 @@ async def _telegram(
 
 async def _start(stack: contextlib.AsyncExitStack, *parts: Following | Delivery | Bot) -> None:
     """Run the parts of a channel; at the end they are cancelled and waited for."""
-    tasks = [asyncio.create_task(_run_for_good(part), name=type(part).__name__) for part in parts]
+    tasks = [asyncio.create_task(run_for_good(part), name=type(part).__name__) for part in parts]
 
     async def end() -> None:
         for task in tasks:
@@ -137,10 +137,11 @@ async def _start(stack: contextlib.AsyncExitStack, *parts: Following | Delivery 
     stack.push_async_callback(end)
 
 
-async def _run_for_good(part: Following | Delivery | Bot) -> None:
+async def run_for_good(part: Following | Delivery | Bot, *, restart_after_s: float = RESTART_AFTER_S) -> None:
+    """Run a part of a channel; one that ends by a defect is started again."""
     while True:
         try:
             await part.run()
         except Exception:  # noqa: BLE001 - a task root: a defect of a channel is logged, and takes the gateway nowhere
             _log.exception("%s ended and is started again", type(part).__name__)
-            await asyncio.sleep(RESTART_AFTER_S)
+            await asyncio.sleep(restart_after_s)

@@ -62,7 +62,9 @@ class Installation:
         if self.kind == "cron":
             before = _read_crontab()
             after = _without_ours(before)
-            if after != before:
+            if not after and before:
+                _run(("crontab", "-r"))
+            elif after != before:
                 _write_crontab(after)
             return after != before
         there = [path for path, _ in self.files if path.exists()]

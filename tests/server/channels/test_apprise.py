@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from analyst_server.channels.apprise_channel import AppriseChannel, check_installed
+from analyst_server.channels.base import DeliveryFailed, Item, Undelivered
 from analyst_server.channels.running import ChannelSettings, open_channels
-from analyst_server.errors import StoreUnavailable
+from analyst_server.errors import ConfigProblem, StoreUnavailable
 from tests.server.channels.conftest import PNG, World
 
 pytestmark = [
@@ -111,3 +114,38 @@ async def test_a_file_of_another_shape_is_one_sentence(world: World) -> None:
     (world.folder / "channel_urls.json").write_text('["x"]')
     with pytest.raises(StoreUnavailable, match="is not of the shape"):
         AppriseChannel(world.folder, world.read_image).users()
+
+
+async def test_a_service_that_does_not_answer_leaves_the_outcome_unknown(world: World) -> None:
+    asked, done = asyncio.Event(), asyncio.Event()
+
+    async def keep_waiting(_request: web.Request) -> web.Response:
+        asked.set()
+        await done.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", keep_waiting)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"json://127.0.0.1:{runner.addresses[0][1]}/"
+    (world.folder / "channel_urls.json").write_text(json.dumps({"petr": [url]}))
+    channel = AppriseChannel(world.folder, world.read_image, timeout_s=0.3)
+    (address,) = channel.addresses("petr")
+    item = Item(1, "apprise", address, "petr", {"id": "a1", "title": "t"}, 0.0, 0, Undelivered())
+    with pytest.raises(DeliveryFailed) as caught:
+        await channel.deliver(item)
+    assert (caught.value.failure.unconfirmed, caught.value.failure.permanent) == (True, False)
+    await asyncio.wait_for(asked.wait(), 10)
+    done.set()
+    channel.close()
+    await runner.cleanup()
+
+
+def test_urls_without_apprise_are_said_at_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)  # as if the extra were not installed
+    check_installed(world.folder)
+    (world.folder / "channel_urls.json").write_text("{}")
+    with pytest.raises(ConfigProblem, match="needs apprise, which is not installed"):
+        check_installed(world.folder)

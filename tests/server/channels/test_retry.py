@@ -50,6 +50,13 @@ def test_a_chat_gets_one_a_second() -> None:
     assert len(paced([7], seconds=60)) == 60
 
 
+def test_whoever_has_just_been_written_to_is_remembered_among_a_thousand_others() -> None:
+    pace = Pace(overall_window_s=0.0)
+    for chat in range(1, 1_102):
+        pace.sent(chat, now=NOW)
+    assert pace.earliest(1_101, now=NOW) == NOW + 1
+
+
 def test_a_group_gets_twenty_a_minute() -> None:
     assert len(paced([-7], seconds=60)) == 20
     assert len(paced([-7], seconds=180)) == 60

@@ -197,6 +197,9 @@ def test_the_crontab_line_is_shown_written_once_and_taken_away(people: Accounts)
     assert table[1].endswith("runner once --quiet --user petr # analyst runner")
     assert people.run(people.member, program, "runner", "install", "--with", "cron", "--remove").returncode == 0
     assert people.run(people.member, "crontab", "-l").stdout == "0 1 * * * /bin/true\n"
+    for more in ("--yes", "--remove"):
+        assert people.run(people.server, program, "runner", "install", "--with", "cron", more).returncode == 0
+    assert "no crontab" in people.run(people.server, "crontab", "-l").stderr
 
 
 async def test_the_own_account_needs_no_sudo_and_a_broken_chart_mutes_nothing(settings: RunnerSettings) -> None:
