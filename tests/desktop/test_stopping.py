@@ -74,6 +74,18 @@ async def test_a_change_wakes_the_wait(world: World, condition: dict[str, Any], 
     assert time.monotonic() - started < 1  # the poll alone would take five seconds
 
 
+async def test_a_change_that_shows_only_after_its_event_is_not_left_to_the_poll(world: World) -> None:
+    task = waiting(world, condition=LATER, pollMs=5_000)
+    await world.until(world.executions)
+    await asyncio.sleep(0.05)
+    world.desktop.apply([Change(set="name", value="other")])  # the event
+    await asyncio.sleep(0.02)
+    element = world.desktop.scene.element("state")  # type: ignore[arg-type]
+    assert element is not None
+    element.title = "Gone"  # what it told of, when the program got round to it
+    assert (await task)["result"]["elapsedMs"] < 4_000
+
+
 async def test_what_was_not_read_to_its_end_proves_nothing_gone(tmp_path: Path) -> None:
     crowd = [button(f"b{number}", f"B{number}") for number in range(5_100)]
     async with desktop_world(tmp_path, desktop_of(*crowd)) as world:

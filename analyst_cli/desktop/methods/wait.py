@@ -16,6 +16,8 @@ from analyst_cli.desktop.targets import limits_of, modal_problem
 __all__ = ["wait_until"]
 
 BREATH_S = 0.01  # between two looks, so that an application that never stops changing does not keep the host busy
+SETTLING_S = (0.05, 0.2, 0.5)
+"""Looks after an event, when no other follows: programs tell of a change before it can be read (GTK fills its cache when idle)."""
 
 
 async def wait_until(call: Call[WaitUntilParams]) -> dict[str, Any]:
@@ -25,6 +27,7 @@ async def wait_until(call: Call[WaitUntilParams]) -> dict[str, Any]:
     started = loop.time()
     give_up = started + min(params.timeout_ms / 1000, call.reins.remaining_s())
     iterations = 0
+    settling: tuple[float, ...] = ()
     async with call.backend.watch(None) as watch:
         while True:
             iterations += 1
@@ -38,7 +41,9 @@ async def wait_until(call: Call[WaitUntilParams]) -> dict[str, Any]:
                     Code.TIMEOUT, words, timeoutMs=params.timeout_ms, elapsedMs=elapsed_ms, iterations=iterations
                 )
             await asyncio.sleep(BREATH_S)
-            await watch.changed(min(params.poll_ms / 1000, max(0.0, give_up - loop.time())))
+            pause_s, *later = (*settling, params.poll_ms / 1000)
+            woken = await watch.changed(min(pause_s, max(0.0, give_up - loop.time())))
+            settling = SETTLING_S if woken else tuple(later[:-1])
     call.facts["iterations"] = iterations
     return {
         "executionId": call.execution_id,
