@@ -35,6 +35,7 @@ from analyst_server.wire.messages import Cursor, MarkState, RecoveryReason
 __all__ = ["Delivery"]
 
 _TOLD_AT_ONCE = 1_000
+_MISSED_AT_MOST = 20_000  # `watch --json` prints each; the server keeps 10,000 unless told otherwise
 _GAPS: dict[RecoveryReason, str] = {
     "epoch_changed": "the server's store is another one now: these are its latest notifications",
     "expired": "you were away for longer than the server keeps notifications: these are the latest",
@@ -107,7 +108,7 @@ class Delivery:
         if any(isinstance(event, ReplayFinished) for event in events):
             but = self._missed_seqs  # what another process has stored live meanwhile was not missed
             missed_count, missed = self._inbox.missed_after(
-                self.told_pos, upto=newest_pos, seqs=but, limit=_TOLD_AT_ONCE
+                self.told_pos, upto=newest_pos, seqs=but, limit=_MISSED_AT_MOST
             )
         arrived = self._inbox.arrived_after(self.told_pos, upto=newest_pos, but=but, limit=_TOLD_AT_ONCE)
         self._more_to_tell = len(arrived) == _TOLD_AT_ONCE

@@ -45,7 +45,7 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What was missed is here: `rows` are what the server has sent again and is still unread, oldest first (the latest 1,000 of `count`).
+    """What was missed is here: `rows` are what the server has sent again and is still unread, oldest first (the latest 20,000 of `count`).
 
     What another process of this person has stored live meanwhile was not missed, and is told as `NotificationArrived`.
 

@@ -10,7 +10,7 @@ from analyst_cli.client.delivery import Delivery
 from analyst_cli.client.events import CaughtUp, ClientEvent, NotificationArrived, StateChanged
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import PendingMark, Row
-from analyst_server.wire.client_session import ClientSession
+from analyst_server.wire.client_session import ClientSession, EventReceived, ReplayFinished
 from analyst_server.wire.messages import Cursor, Notification, StateChange
 
 AT = "2026-01-30T10:00:00Z"
@@ -101,6 +101,16 @@ async def test_of_very_many_the_rest_is_told_the_next_time(inbox: Overtaken, oth
     other.apply([_note(number) for number in range(2, 1_502)], cursor=Cursor("e", 1_501))
     told = [event for _ in range(3) for event in await _told(delivery)]
     assert sum(isinstance(event, NotificationArrived) for event in told) == 1_500
+
+
+async def test_each_of_thousands_that_were_missed_is_told_with_the_summary(inbox: Overtaken) -> None:
+    _, delivery = _live(inbox)
+    missed = [EventReceived(_note(number), replayed=True) for number in range(2, 2_502)]
+    (caught_up,) = [
+        each for each in await delivery.take([*missed, ReplayFinished()], now=0) if isinstance(each, CaughtUp)
+    ]
+    assert (caught_up.count, len(caught_up.rows)) == (2_500, 2_500)
+    assert await _told(delivery) == []
 
 
 async def test_what_another_process_changes_while_this_one_reads_is_told_the_next_time(
