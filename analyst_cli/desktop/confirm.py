@@ -252,6 +252,10 @@ class ConfirmBook:
         bound = approval.connection_bound and approval.principal.connection_id != principal.connection_id
         return None if bound or not approval.principal.same_as(principal) else approval
 
+    def remembers(self, approval_id: str) -> bool:
+        """Tell whether a question, open or not, is still known."""
+        return approval_id in self._approvals
+
     def collect(self, approval: Approval, now: float) -> list[tuple[Scope, str]]:
         """Hand out the tokens of an approved question, once. Raises CONFIRM_REQUIRED: denied, expired, used."""
         self._expire(now)

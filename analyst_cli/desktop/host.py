@@ -227,7 +227,7 @@ class Host:
 
     def note_approval(self, approval: Approval, peer: Peer) -> None:
         """Tell the operator that somebody asks."""
-        self.requesters[approval.id] = peer
+        self.requesters = {i: who for i, who in self.requesters.items() if self.book.remembers(i)} | {approval.id: peer}
         self.pulse()
 
     def pulse(self) -> None:
@@ -305,7 +305,7 @@ class Host:
         return not self._active
 
     def reset(self) -> None:
-        """Leave the panic; the host is stopped then."""
+        """Leave the panic and be stopped."""
         if self.state is HostState.PANIC:
             (self.state_folder / PANIC_MARKER).unlink(missing_ok=True)
             self._enter(HostState.STOPPED)

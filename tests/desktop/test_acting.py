@@ -58,6 +58,18 @@ async def test_twins_are_shown_and_the_best_may_be_picked(world: World) -> None:
     assert world.done == [{"press": "twin-1"}]
 
 
+async def test_at_most_five_candidates_are_named(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, desktop_of(*(button(f"b{n}", "Twin") for n in range(7)))) as world:
+        details = (await world.act("click", target=titled("Twin")))["error"]["details"]
+        assert (details["matched"], len(details["candidates"])) == (7, 5)
+
+
+async def test_what_has_no_place_on_the_screen_is_not_highlighted(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, desktop_of({"id": "g", "role": "AXGroup", "title": "Ghost"})) as world:
+        error = await world.error("highlight", target=titled("Ghost"))
+        assert (error["code"], error["details"]["reason"]) == ("DESKTOP_ELEMENT_NOT_FOUND", "no_frame")
+
+
 async def test_a_press_without_effect_says_so(world: World) -> None:
     assert (await world.act("click", target=titled("Dead")))["result"]["effect"] == "no_effect"
 
@@ -66,6 +78,9 @@ async def test_a_reference_acts_on_the_element_that_was_found(world: World) -> N
     [ref] = (await world.result("find", selector=GO["selector"]))["elementRefs"]
     assert "result" in await world.act("click", target={"elementRef": ref})
     assert "result" in await world.act("click", target={"elementRef": ref["elementId"]})
+    other = {**ref, "fingerprint": "AXButton|Delete everything"}
+    error = (await world.act("click", target={"elementRef": other}))["error"]
+    assert (error["code"], error["details"]["reason"]) == ("DESKTOP_STALE_ELEMENT", "other_fingerprint")
     async with world.another_client() as client:
         error = (
             await world.call("click", client=client, target={"elementRef": ref["elementId"]}, confirm={"token": "x"})

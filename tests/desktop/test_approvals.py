@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analyst_cli.desktop.endpoint import client_socket_path
 from tests.support.fake_desktop_world import World, desktop_world
 
 CLICK = {"target": {"selector": {"byRole": "AXButton", "titleContains": "Go"}}}
@@ -114,6 +116,30 @@ async def test_only_a_terminal_lets_the_host_work_again_and_anybody_stops_it(tmp
         assert world.host.state == "panic"
         peer.terminal = 34_816
         assert (await operator.call("operator.reset", {}))["result"]["state"] == "running"
+
+
+async def test_a_client_that_does_not_wait_for_answers_is_told_and_the_next_connection_too(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world, world.operator() as operator:
+        approval_id = await asked(world)
+        waits = [asyncio.create_task(world.call("confirm.await", approvalId=approval_id)) for _ in range(256)]
+        await world.until(lambda: len(list(world.host.active_calls())) == 256)
+        assert (await world.error("health"))["details"]["reason"] == "in_flight"
+        await operator.call("operator.deny", {"approvalId": approval_id})
+        assert {(await each)["error"]["details"]["reason"] for each in waits} == {"denied"}
+        async with AsyncExitStack() as stack:
+            others = [await stack.enter_async_context(world.another_client()) for _ in range(63)]
+            assert "result" in await world.call("health", client=others[-1])
+            reader, writer = await asyncio.open_unix_connection(client_socket_path())
+            assert json.loads(await reader.readline())["error"]["details"]["reason"] == "connections"
+            writer.close()
+
+
+async def test_who_asked_is_forgotten_with_the_question(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, mode="operator", settings=ANYONE) as world:
+        first = await asked(world)
+        world.host.book._approvals.clear()  # as ten minutes later
+        second = await asked(world)
+        assert (first in world.host.requesters, second in world.host.requesters) == (False, True)
 
 
 async def test_a_panic_ends_every_question(tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def test_a_token_bound_to_a_connection_ends_with_it() -> None:
     assert reason_of(book, other) is None
 
 
+def test_a_question_is_answered_only_to_the_one_who_asked() -> None:
+    book = c.ConfirmBook()
+    question = c.Approval("a-1", [SCOPE], ME, 0, 60, 60, connection_bound=False, shown=[])
+    book.propose(question)
+    assert book.approval("a-1", c.Principal(1000, "exe", "7", "c-2"), 1) is question
+    assert book.approval("a-1", c.Principal(1000, "other", "7", "c-2"), 1) is None
+    assert book.approval("a-2", ME, 1) is None
+
+
 def test_only_so_many_tokens_are_alive() -> None:
     book = c.ConfirmBook()
     for _ in range(c.MAX_LIVE_PER_PRINCIPAL):

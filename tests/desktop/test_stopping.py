@@ -310,6 +310,17 @@ async def test_the_screen_may_ask_a_host_that_was_stopped_and_not_one_in_panic(w
         assert (await operator.call("operator.observe", {}))["error"]["code"] == "DESKTOP_HOST_STOPPED"
 
 
+async def test_stopping_voids_what_was_confirmed_and_a_reset_leaves_no_mark(world: World) -> None:
+    token = await world.token("hotkey", keys="a")
+    await world.host.stop()
+    await world.host.start()
+    assert (await world.error("hotkey", keys="a", confirm={"token": token}))["details"]["reason"] == "invalid"
+    world.host.panic()
+    assert (world.host.state_folder / "panic").exists()
+    world.host.reset()
+    assert not (world.host.state_folder / "panic").exists()
+
+
 async def test_a_signal_is_a_panic_too(world: World) -> None:
     task = waiting(world)
     await world.until(lambda: world.host._active)
@@ -387,5 +398,6 @@ async def test_aborting_twice_is_one_abort(tmp_path: Path) -> None:
 async def test_clients_that_come_and_go_leave_nothing(world: World) -> None:
     for _ in range(30):
         async with await HostClient.connect(client_socket_path()) as client:
+            await world.result("find", client=client)  # its elements are known on this connection
             waiting(world, "w", client).cancel()
     await world.until(lambda: not world.host._active and len(world.host._elements) <= 1)
