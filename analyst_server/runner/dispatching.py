@@ -41,8 +41,8 @@ class Dispatched:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
@@ -71,9 +71,9 @@ def dispatch_somehow(path: Path, *, user: str, notification: dict[str, Any]) -> 
             warnings.append(less[1])
 
 
-def post(path: Path, body: bytes) -> tuple[int, bytes]:
+def post(path: Path, body: bytes, *, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
     """Post a body to `/dispatch` and return status and answer as they are. Raises `GatewayAway` when nobody answers."""
-    connection = _UnixConnection(path)
+    connection = _UnixConnection(path, timeout_s)
     try:
         connection.request("POST", "/dispatch", body, {"Content-Type": "application/json"})
         response = connection.getresponse()

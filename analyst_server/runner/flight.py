@@ -22,6 +22,7 @@ from analyst_server.runner.landing import Landed, run_script
 from analyst_server.runner.local_time import both_times
 from analyst_server.runner.locks import RUN_FOLDER_PREFIX, Busy, single_flight
 from analyst_server.runner.outcomes import Outcome, RunRecord, Trigger
+from analyst_server.runner.plainer import without_picture
 from analyst_server.runner.schedule import Due
 from analyst_server.runner.scripts import Script
 from analyst_server.runner.settings import RunnerSettings
@@ -60,8 +61,12 @@ class Flight:
         def conclude(_script: Script, landed: Landed) -> RunRecord:
             if landed.notification is None:
                 return landed.record
-            image = landed.notification.pop("image_path", None)
-            said.append(HandedOver(landed.record, landed.notification, _picture(image)))
+            path, notification = landed.notification.get("image_path"), landed.notification
+            image = _picture(path)
+            if path is not None and image is None:
+                notification = without_picture(notification, "it cannot be read, or has more than 10 MB")
+            notification.pop("image_path", None)
+            said.append(HandedOver(landed.record, notification, image))
             return replace(landed.record, outcome=Outcome.HANDED_OVER)
 
         record = self._fly(script, Trigger.PORTAL, None, conclude)

@@ -125,7 +125,7 @@ def test_what_a_script_says_is_inert_where_it_is_shown(analyst: Analyst, gateway
             1,
             "the history /proc/nowhere/history.db cannot be opened",
         ),
-        (("runner", "install", "--with", "at"), 1, "unknown kind 'at'; choose one of cron, systemd, launchd"),
+        (("runner", "install", "--with", "at"), 2, "unknown kind 'at'; choose one of cron, systemd, launchd"),
         (("runner", "install", "--with", "systemd"), 2, "nobody can be asked here; add --yes to install what is shown"),
     ],
 )
@@ -226,10 +226,22 @@ def test_what_is_installed_finds_what_the_environment_names_here(analyst: Analys
     )
 
 
-def test_a_folder_without_scripts_and_an_unknown_way_to_install_are_told(analyst: Analyst) -> None:
+def test_a_folder_without_scripts_is_told(analyst: Analyst) -> None:
     empty = analyst("runner", "once")
     assert (empty.returncode, empty.stdout) == (0, "")
     assert "there are no scripts in" in empty.stderr
     assert "analyst scripts new" in empty.stderr
-    unknown = analyst("runner", "install", "--with", "at")
-    assert (unknown.returncode, "choose one of cron, systemd, launchd" in unknown.stderr) == (2, True)
+
+
+def test_a_gateway_that_is_away_is_a_failure_for_who_waits_and_none_for_cron(analyst: Analyst, scripts: Path) -> None:
+    (scripts / "loud.py").write_text(LOUD)
+    by_hand = analyst("scripts", "run", "loud")
+    assert (by_hand.returncode, "loud: waiting - no gateway answers" in by_hand.stdout) == (1, True)
+    cron = analyst("runner", "once", "--quiet")
+    assert (cron.returncode, cron.stdout, cron.stderr) == (0, "", "")
+
+
+def test_exec_as_answers_in_json_and_fails_where_it_refuses(analyst: Analyst) -> None:
+    refused = analyst("runner", "exec-as", "list", "--group", "no-such-group")
+    answer = json.loads(refused.stdout)
+    assert (refused.returncode, answer["ok"], bool(answer["error"])) == (1, False, True)

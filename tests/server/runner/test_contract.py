@@ -66,6 +66,11 @@ def test_warnings_before_the_object_are_passed_over_and_said() -> None:
     assert "2 line(s) before the JSON object" in output.warnings[0]
 
 
+def test_tags_beyond_the_gateways_limits_are_cut() -> None:
+    output = read(tags=["t" * 100] * 30)
+    assert (len(output.tags), {len(tag) for tag in output.tags}) == (20, {64})
+
+
 def test_a_line_of_a_log_that_is_json_too_is_passed_over() -> None:
     output = read_output(b'{"level": "warn"}\n{"notify": true, "title": "x"}')
     assert (output.title, len(output.warnings)) == ("x", 1)

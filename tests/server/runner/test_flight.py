@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,18 @@ def test_the_chart_is_there_while_the_gateway_reads_it_and_gone_afterwards(bench
         open(path, "wb").write(b"PNG")
         print(json.dumps({"notify": True, "title": "x", "image_path": path}))
         """)  # fmt: skip
+    accept, modes = bench.gateway.answer, []
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        modes.append(Path(body["notification"]["image_path"]).parent.stat().st_mode & 0o777)
+        return accept(body)
+
+    bench.gateway.answer = answer
     assert bench.run("chart").outcome is Outcome.SENT
     assert bench.gateway.images == [b"PNG"]
+    assert modes == [
+        0o711
+    ]  # the gateway may be another user: it opens the file by name, and nobody can list the folder
     assert not Path(bench.gateway.notifications[0]["image_path"]).parent.exists()
 
 

@@ -225,6 +225,24 @@ async def test_a_script_that_runs_ends_with_the_server(settings: RunnerSettings,
         await running
 
 
+async def test_the_scripts_of_two_people_run_side_by_side(settings: RunnerSettings, tmp_path: Path) -> None:
+    """Each waits for the other, so one after the other would fail."""
+    for name, other in (("a", "b"), ("b", "a")):
+        (settings.scripts_dir / f"{name}.py").write_text(f"""
+import pathlib, time
+pathlib.Path({str(tmp_path / name)!r}).touch()
+deadline = time.monotonic() + 20
+while not pathlib.Path({str(tmp_path / other)!r}).exists():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print('{{"notify": true}}')
+""")
+    dispatch = Dispatches()
+    scripts = ScriptsOfUsers(dispatch, own=settings)
+    await asyncio.gather(scripts.run("petr", "a"), scripts.run("petr", "b"))
+    assert len(dispatch.bodies) == 2
+
+
 async def test_a_gateway_that_cannot_store_is_no_success(settings: RunnerSettings) -> None:
     (settings.scripts_dir / "who.py").write_text(SCRIPT)
     with pytest.raises(StoreUnavailable, match="broken image"):

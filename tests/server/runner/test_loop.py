@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from analyst_server.runner.failures import Health
-from analyst_server.runner.loop import Reports, Stop, Timetable, run_once, serve
+from analyst_server.runner.loop import Reports, Stop, Timetable, _Service, run_once, serve
 from analyst_server.runner.outcomes import Outcome, RunRecord
 from analyst_server.runner.overdue import find_overdue, tell
 from analyst_server.runner.overview import explained
@@ -222,6 +223,23 @@ def test_a_command_that_is_asked_to_end_leaves_no_script_behind(
     assert "the runner was stopped in the middle of it" in out
     assert (running.returncode, "Traceback" in err) == (130 if command[1] == "once" else 1, False)
     assert eventually(lambda: is_gone(int((tmp_path / "pid").read_text())))
+
+
+def test_a_script_under_way_is_left_alone_by_the_next_look(bench: Bench, tmp_path: Path) -> None:
+    bench.write("slow", f"""
+        import pathlib, time
+        while not pathlib.Path({str(tmp_path / "go")!r}).exists(): time.sleep(0.01)
+        print('{{"notify": false}}')
+        """)  # fmt: skip
+    bench.history.consider("slow", until=bench.clock[0] - 400)
+    problems: list[str] = []
+    service = _Service(bench.flight, Reports(problem=problems.append))
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            service.tick(pool, bench.clock[0])
+            assert eventually(lambda: bench.history.runs("slow"))
+        (tmp_path / "go").touch()
+    assert ([run.outcome for run in bench.history.runs("slow")], problems) == ([Outcome.QUIET], [])
 
 
 def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> None:

@@ -1,17 +1,22 @@
 """What the gateway refuses, or cannot take now: the text arrives all the same, once, and the runner says what was left out."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from analyst_server.errors import StoreUnavailable
 from analyst_server.gateway.allowances import UserAllowances, UserLimits
+from analyst_server.runner.dispatching import GatewayAway, post
 from analyst_server.runner.exec_as import answer_to
 from analyst_server.runner.outcomes import Outcome, Trigger
 from tests.server.runner.conftest import Bench
 
 ALERT = """
 import json
+import socket
 print(json.dumps({"notify": True, "title": "Revenue down", "message": "by 12 %", "cooldown": "1h"}))
 """
 CHART = """
@@ -37,6 +42,22 @@ def test_an_image_that_the_gateway_refuses_does_not_mute_the_alert(bench: Bench)
     assert record.outcome is Outcome.SENT
     assert record.warnings == ("sent without its chart: broken image",)
     assert bench.gateway.notifications[-1]["message"] == "(Its chart was left out: broken image.)"
+
+
+def test_a_gateway_that_takes_the_call_and_never_answers_is_away(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "ws.sock"))
+        listening.listen()
+        with pytest.raises(GatewayAway, match="timed out"):
+            post(tmp_path / "ws.sock", b"{}", timeout_s=0.2)
+
+
+def test_who_asked_for_the_run_hears_that_a_chart_is_too_large(bench: Bench) -> None:
+    bench.write("chart", CHART.replace('b"PNG"', 'b"P" * (10 * 1024 * 1024 + 1)'))
+    answer = answer_to(bench.settings, "run", "chart")
+    assert "image" not in answer
+    assert "image_path" not in answer["notification"]
+    assert answer["notification"]["message"] == "(Its chart was left out: it cannot be read, or has more than 10 MB.)"
 
 
 def test_a_user_who_had_all_pictures_of_a_day_gets_the_text_at_once_and_hears_why(bench: Bench) -> None:
