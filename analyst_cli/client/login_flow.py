@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from enum import Enum
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from analyst_cli.client import receivers
 from analyst_cli.client.credentials import claims_of
 from analyst_cli.client.portal import AuthorizationPending, DeviceCode, IssuedToken, Portal
 from analyst_cli.client.sign_in import Attempt, CallbackRefused, Code, OldServerToken, begin, read_callback
-from analyst_cli.errors import ServerRefused, SignInNeeded
+from analyst_cli.errors import ServerRefused, ServerUnreachable, SignInNeeded
 
 __all__ = ["Talk", "Way", "await_device_code", "choose_way", "open_browser", "through_browser", "through_device_code"]
 
@@ -124,8 +124,13 @@ async def through_device_code(portal: Portal, device: str, talk: Talk) -> Issued
     return await await_device_code(portal, code)
 
 
-async def await_device_code(portal: Portal, code: DeviceCode) -> IssuedToken:
-    """Ask at the server's interval until the code was typed. Raises `SignInNeeded` when it expires first, `ServerRefused` when it was denied."""
+async def await_device_code(
+    portal: Portal, code: DeviceCode, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> IssuedToken:
+    """Ask at the server's interval until the code was typed, and less often while the server does not answer (RFC 8628 section 3.5).
+
+    Raises `SignInNeeded` when the code expires first, `ServerRefused` when it was denied.
+    """
     interval_s = max(code.interval, 0.2)
     try:
         async with asyncio.timeout(max(code.expires_in, 1.0)):
@@ -134,7 +139,9 @@ async def await_device_code(portal: Portal, code: DeviceCode) -> IssuedToken:
                     return await portal.redeem_device_code(code.device_code)
                 except AuthorizationPending as pending:
                     interval_s += 5.0 if pending.slow_down else 0.0  # RFC 8628 section 3.5
-                    await asyncio.sleep(interval_s)
+                except ServerUnreachable:  # it may be restarting while the person types
+                    interval_s = min(interval_s * 2, 60.0)
+                await sleep(interval_s)
     except TimeoutError as exc:
         raise SignInNeeded(
             f"the code {code.user_code} was not typed in time", "try again: analyst login --device"

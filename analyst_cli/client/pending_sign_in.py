@@ -9,7 +9,7 @@ from analyst_cli.client.portal import DeviceCode
 from analyst_cli.client.servers import replace_file
 from analyst_cli.errors import UsageProblem
 
-__all__ = ["keep", "take"]
+__all__ = ["begun", "forget", "keep"]
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -22,16 +22,20 @@ def keep(server: str, code: DeviceCode) -> None:
     replace_file(_file(), msgspec.json.encode(_Pending(server, code)))
 
 
-def take(server: str) -> DeviceCode:
-    """Return the sign-in that was begun for a server and forget it. Raises `UsageProblem` when there is none."""
+def begun(server: str) -> DeviceCode:
+    """Return the sign-in that was begun for a server. Raises `UsageProblem` when there is none."""
     try:
         pending = msgspec.json.decode(_file().read_bytes(), type=_Pending)
     except (OSError, msgspec.DecodeError):
         pending = None
     if pending is None or pending.server != server:
         raise UsageProblem(f"no sign-in to {server} was begun", f"analyst login --no-input --server {server}")
-    _file().unlink(missing_ok=True)
     return pending.code
+
+
+def forget() -> None:
+    """Forget it, once it has ended."""
+    _file().unlink(missing_ok=True)
 
 
 def _file() -> Path:

@@ -187,7 +187,13 @@ async def _token(address: str, way: object, device: str, *, begin_only: bool, co
 
     async with open_portal(address) as portal:
         if complete:
-            return (await login_flow.await_device_code(portal, pending_sign_in.take(address))).token
+            try:
+                issued = await login_flow.await_device_code(portal, pending_sign_in.begun(address))
+            except (SignInNeeded, ServerRefused):
+                pending_sign_in.forget()
+                raise
+            pending_sign_in.forget()  # not where a person has ended the waiting: it can be taken up again
+            return issued.token
         facts = await portal.facts()
         if facts is None and way is not Way.CUSTOM_URL and not begin_only:
             output.note(

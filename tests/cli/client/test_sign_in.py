@@ -10,12 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyst_cli.client import callback, receivers, sign_in
-from analyst_cli.client.login_flow import Way, choose_way
+from analyst_cli.client import callback, pending_sign_in, receivers, sign_in
+from analyst_cli.client.login_flow import Way, await_device_code, choose_way
+from analyst_cli.client.portal import DeviceCode, open_portal
 from analyst_cli.client.sign_in import CallbackRefused, Code, OldServerToken
+from analyst_cli.errors import UsageProblem
 
 STATE = "s" * 43
 ATTEMPT = sign_in.Attempt(state=STATE, verifier="v" * 43, redirect_uri=None)
@@ -59,6 +63,14 @@ def test_the_answer_that_was_asked_for_is_taken(attempt: sign_in.Attempt, url: s
 def test_every_other_link_is_refused(url: str) -> None:
     with pytest.raises(CallbackRefused):
         sign_in.read_callback(ATTEMPT, url)
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:5001/callback", "http://127.0.0.1:5000/", "https://127.0.0.1:5000/callback", "x://auth"]
+)
+def test_a_loopback_sign_in_ends_at_its_own_address_alone(place: str) -> None:
+    with pytest.raises(CallbackRefused, match="no link of the form http://127"):
+        sign_in.read_callback(LOOPBACK, f"{place}?code=abc&state={STATE}")
 
 
 def test_a_token_never_comes_through_a_loopback_page() -> None:
@@ -179,3 +191,40 @@ async def test_the_loopback_page_takes_one_answer_and_says_how_it_went() -> None
         async with session.get(redirect_uri.replace("/callback", "/<script>")) as answer:
             assert answer.status == 404
         assert await arrivals[0].wait(1) == Code("x")
+
+
+async def test_a_server_that_restarts_while_the_person_types_is_asked_again() -> None:
+    asked: list[int] = []
+
+    async def token(request: web.Request) -> web.StreamResponse:
+        asked.append(len(asked))
+        if len(asked) == 1 and request.transport is not None:
+            request.transport.abort()
+        answer = {"error": "slow_down"} if len(asked) == 2 else {"token": "a.b.c"}
+        return web.json_response(answer, status=400 if "error" in answer else 200)
+
+    application = web.Application()
+    application.add_routes([web.post("/api/desktop/token", token)])
+    async with TestServer(application) as server, open_portal(str(server.make_url("")).rstrip("/")) as portal:
+        waits: list[float] = []
+
+        async def waited(seconds: float) -> None:
+            waits.append(seconds)
+
+        code = DeviceCode("secret", "BCDF-GHJK", "https://a.example/desktop/device", expires_in=60.0, interval=5.0)
+        assert (await await_device_code(portal, code, sleep=waited)).token == "a.b.c"
+        assert waits == [10.0, 15.0], "less often after a failure, and as the server asks"
+
+
+def test_a_sign_in_that_was_begun_can_be_waited_for_more_than_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    code = DeviceCode("secret", "BCDF-GHJK", "https://a.example/desktop/device", expires_in=60.0)
+    pending_sign_in.keep("https://a.example", code)
+    assert [pending_sign_in.begun("https://a.example") for _ in range(2)] == [code, code]
+    with pytest.raises(UsageProblem, match=r"no sign-in to https://b\.example"):
+        pending_sign_in.begun("https://b.example")
+    pending_sign_in.forget()
+    with pytest.raises(UsageProblem):
+        pending_sign_in.begun("https://a.example")
