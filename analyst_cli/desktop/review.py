@@ -12,7 +12,7 @@ from analyst_cli.desktop.hashchain import ChainFault, verify
 from analyst_cli.desktop.retention import DELETED
 from analyst_cli.errors import NotFound
 
-__all__ = ["Verdict", "execution_folder", "index_entries", "latest_execution", "verdicts"]
+__all__ = ["Verdict", "execution_folder", "index_entries", "last_event", "latest_execution", "verdicts"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -58,6 +58,15 @@ def latest_execution(workspace: Path) -> Path:
     if not newest:
         raise NotFound(f"there is no evidence in {workspace}", "analyst desktop observe writes some")
     return newest[-1]
+
+
+def last_event(folder: Path) -> str:
+    """Name the last event of an execution and its time; empty when the evidence cannot be read any more."""
+    try:
+        event = json.loads((folder / "events.ndjson").read_bytes().splitlines()[-1])
+        return f"{event['type']} at {event['timestamp']}"
+    except (OSError, ValueError, LookupError):
+        return ""
 
 
 def verdicts(workspace: Path, execution_id: str | None = None) -> Iterator[Verdict]:

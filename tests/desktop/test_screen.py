@@ -154,6 +154,7 @@ async def test_doctor_and_observe_tell_what_they_found(tmp_path: Path) -> None:
         await pilot.press("o")
         await eventually(pilot, lambda: isinstance(app.screen, WordsDialog))
         assert "artifacts/desktop" in words(app, "#words")
+        assert "last event: desktop.stop at 2" in words(app, "#words")
         assert list(tmp_path.glob("artifacts/desktop/*/*/observe.png"))
 
 

@@ -18,7 +18,7 @@ from textual.widgets import Footer
 
 from analyst_cli.desktop.client import HostClient, HostUnreachable, NoReply
 from analyst_cli.desktop.endpoint import operator_socket_path
-from analyst_cli.desktop.review import latest_execution
+from analyst_cli.desktop.review import last_event, latest_execution
 from analyst_cli.desktop.screen.dialogs import WordsDialog
 from analyst_cli.desktop.screen.lines import check_lines
 from analyst_cli.desktop.screen.messages import HostLost, StatusArrived
@@ -212,7 +212,8 @@ class HostScreenApp(App[None]):
         if not found:
             return
         missing = ", ".join(found.get("permissionsMissing", []))
-        words = f"execution {found['executionId']}\n{found['evidence']['dir']}" + (
+        last = await asyncio.to_thread(last_event, Path(found["evidence"]["dir"]))
+        words = f"execution {found['executionId']}\n{found['evidence']['dir']}\nlast event: {last}" + (
             f"\nmissing: {missing}" if missing else ""
         )
         dialog = WordsDialog("Observed", inert_text(words), offers_open=True)
