@@ -4,7 +4,6 @@ Text of strangers (titles, messages, script names) is made inert here, so no com
 and never alone; `NO_COLOR` (when not empty) and `--color` decide, see https://no-color.org.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -62,6 +61,8 @@ def json_line(value: Any) -> None:
 
     words = inert_json(msgspec.json.encode(value).decode())
     if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
+        import json  # noqa: PLC0415 - for this alone
+
         words = json.dumps(json.loads(words))  # as `\u` escapes: a value is never changed by the locale
     sys.stdout.write(words + "\n")
     sys.stdout.flush()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analyst_cli import config
 from analyst_cli.commands import options
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def inbox(
     from analyst_cli.client.target import target_of  # noqa: PLC0415
 
     target = target_of(server, ws_url)
+    if theme is not None:
+        config.parsed(config.setting_named("inbox.theme"), theme, "--theme")
     is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if not is_terminal or os.environ.get("TERM") == "dumb":
         from analyst_cli.commands.read import list_  # noqa: PLC0415
@@ -69,14 +72,10 @@ def _decide_about_colour() -> None:
 def _preferences(theme: str | None) -> "Preferences":
     from dataclasses import replace  # noqa: PLC0415
 
-    from analyst_cli import config  # noqa: PLC0415
     from analyst_cli.client.preferences import load_preferences  # noqa: PLC0415
 
     preferences = load_preferences()
-    if theme is None:
-        return preferences
-    config.parsed(config.setting_named("inbox.theme"), theme, "--theme")
-    return replace(preferences, theme=theme)
+    return preferences if theme is None else replace(preferences, theme=theme)
 
 
 def _desk(target: "Target") -> "Desk":

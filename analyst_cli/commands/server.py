@@ -6,6 +6,7 @@ import typer
 
 from analyst_cli import output
 from analyst_cli.client import servers
+from analyst_cli.errors import NotFound
 
 __all__ = ["app"]
 
@@ -64,6 +65,8 @@ def forget(url: Annotated[str, typer.Argument(help="Address of a server from `an
     from analyst_cli.client import credentials  # noqa: PLC0415
 
     address = servers.normalized(url)
-    credentials.forget_token(address)
+    is_known = any(server.url == address for server in servers.known_servers())
+    if not credentials.forget_token(address) and not is_known:
+        raise NotFound(f"nothing is known of {address}", "see the addresses with: analyst server list")
     servers.forget(address)
     output.note(f"{address} is forgotten.")

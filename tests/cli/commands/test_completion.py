@@ -14,6 +14,7 @@ import pytest
 
 from analyst_cli.app import COMMANDS
 from analyst_cli.client.accounts import Account
+from analyst_cli.client.servers import KnownServer, remember
 from analyst_cli.client.target import inbox_for
 from analyst_server.wire.messages import Cursor, Notification
 
@@ -33,6 +34,7 @@ def store() -> None:
         Notification(id="01bb-second", title="\x1b[31mT", message="m", timestamp=AT, seq=2),
         Notification(id="01bb x;rm -rf", title="T", message="m", timestamp=AT, seq=3, script="$(touch evil)"),
     ]
+    remember(KnownServer("http://127.0.0.1:8766", "petr"))
     with inbox_for(Account("http://127.0.0.1:8766", "petr")) as inbox:
         inbox.apply(alerts, cursor=Cursor("e", 3))
 
@@ -99,6 +101,8 @@ def shell(request: pytest.FixtureRequest, home: Path, store: None) -> Iterator[S
         ("analyst config get notifications.mini", "analyst config get notifications.minimum_priority "),
         ("analyst list --tag=fin", "analyst list --tag=finance "),
         ("analyst dispatch --user pet", "analyst dispatch --user petr "),
+        ("analyst server use http", "analyst server use http://127.0.0.1:8766 "),
+        ("analyst inbox --theme con", "analyst inbox --theme contrast "),
     ],
 )
 def test_a_tab_completes_it(shell: Shell, typed: str, completed: str, home: Path) -> None:

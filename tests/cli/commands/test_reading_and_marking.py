@@ -236,6 +236,7 @@ def test_a_snooze_hides_until_later(cli: Run_, filled: None) -> None:
         (["badge", "--format", "gif"], 2, "'gif' is no format"),
         (["watch", "--server", "not a url"], 2, "is no server address"),
         (["watch", "--ws-url", "http://x"], 2, "is no WebSocket address"),
+        (["server", "forget", "https://no.example.com"], 1, "nothing is known of https://no.example.com"),
         (["config", "get", "inbox.them"], 2, "did you mean 'inbox.theme'?"),
         (["config", "set", "list.limit", "many"], 2, "'many' cannot be list.limit"),
         (["config", "set", "list.limit", "-4"], 2, "give 1 to 100000"),
