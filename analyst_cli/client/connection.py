@@ -15,7 +15,7 @@ from analyst_cli import __version__
 from analyst_cli.client import backoff
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.credentials import way_in
-from analyst_cli.client.delivery import Delivery
+from analyst_cli.client.delivery import Delivery, to_the_end
 from analyst_cli.client.device import device_id
 from analyst_cli.client.events import ClientEvent, Connected, Connecting, ConnectionLost, SignInExpired, Stopped
 from analyst_cli.client.inbox import Inbox
@@ -128,7 +128,7 @@ async def _one_connection(line: _Line) -> AsyncGenerator[ClientEvent, None]:
         line.ws_url = None  # it may have moved
         raise _Again(lost.problem, line.delay_s(line.attempt)) from lost
     try:
-        since = None if line.inbox is None else await asyncio.to_thread(line.inbox.cursor)
+        since = None if line.inbox is None else await to_the_end(line.inbox.cursor)
         session = ClientSession(
             token=token, device=line.device or device_id(), client=f"analyst-cli/{__version__}", since=since
         )

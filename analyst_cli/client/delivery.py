@@ -4,8 +4,10 @@ What is told comes from the inbox by order of arrival, so notifications that ano
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from analyst_cli import log
 from analyst_cli.client.events import (
@@ -32,7 +34,9 @@ from analyst_server.wire.client_session import (
 )
 from analyst_server.wire.messages import Cursor, MarkState, RecoveryReason
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "to_the_end"]
+
+T = TypeVar("T")
 
 _TOLD_AT_ONCE = 1_000
 _MISSED_AT_MOST = 20_000  # `watch --json` prints each; the server keeps 10,000 unless told otherwise
@@ -41,6 +45,19 @@ _GAPS: dict[RecoveryReason, str] = {
     "expired": "you were away for longer than the server keeps notifications: these are the latest",
     "ahead": "the server's store was set back to an older state: these are its latest notifications",
 }
+
+
+async def to_the_end(work: Callable[[], T]) -> T:
+    """Run work in a thread and return only when it has ended, also when this is cancelled: who cancels closes what the thread still uses."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        running.exception()  # nobody is left to hear of it
+        raise
 
 
 class _Stored(NamedTuple):
@@ -84,7 +101,7 @@ class Delivery:
                 events = events[index + 1 :]
                 break
         if events or self._more_to_tell or self._inbox.revision() != self._seen_revision:
-            stored = await asyncio.to_thread(self._store, events, is_part=is_part)
+            stored = await to_the_end(partial(self._store, events, is_part=is_part))
             told += self._told(events, stored)
             for mark in stored.marks:
                 until = None if mark.until is None else rfc3339(mark.until)

@@ -1,6 +1,8 @@
 """One store, two processes: what another one does while this one reads is neither missed nor done against the person's will."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +167,22 @@ async def test_what_another_process_has_stored_live_was_not_missed(inbox: Overta
     assert isinstance(arrived, NotificationArrived)
     assert arrived.row.title == "T3"
     assert not [event for event in await _told(delivery) if isinstance(event, NotificationArrived)]
+
+
+async def test_who_ends_a_connection_gets_the_inbox_back_only_when_its_thread_has_done_with_it(
+    inbox: Overtaken,
+) -> None:
+    """A file that is closed while a thread reads it ends the whole program with a segmentation fault."""
+    _, delivery = _live(inbox)
+    reading, go_on = threading.Event(), threading.Event()
+    inbox.meanwhile["arrivals"] = lambda: (reading.set(), go_on.wait(10))
+    taking = asyncio.create_task(delivery.take([], now=0))
+    await asyncio.to_thread(reading.wait, 10)
+    for _ in range(2):  # asyncio.run, too, cancels what was cancelled before
+        taking.cancel()
+        await asyncio.wait([taking], timeout=0.05)
+        assert not taking.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    inbox.close()
