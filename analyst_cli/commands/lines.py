@@ -53,20 +53,21 @@ def print_table(rows: Iterable[Row], now: datetime) -> None:
         return
     shown = list(rows)
     width = max(shutil.get_terminal_size().columns, 40)
-    used = max((len(str(row.pos)) for row in shown), default=1) + 1 + 4 + 3 + 5 * 2 + 10
-    scripts = min(max((len(row.script) for row in shown), default=0), 24, max(width // 4, 8))
+    when = [moments.ago(row.at, now.timestamp()) for row in shown]
+    used = max((len(str(row.pos)) for row in shown), default=1) + 1 + max([4, *map(len, when)]) + 2 + 5 * 2
+    scripts = min(max([6, *(len(row.script) for row in shown)]), 24, max(width // 4, 8))
     output.table(
         ("#", "", "WHEN", "!", "SCRIPT", "TITLE"),
         [
             (
                 str(row.pos),
                 "●" if not row.is_read else " ",
-                moments.ago(row.at, now.timestamp()),
+                ago,
                 _MARKS[row.level],
                 cut(row.script, scripts),
                 cut(_title(row), max(width - used - scripts, 10)),
             )
-            for row in shown
+            for row, ago in zip(shown, when, strict=True)
         ],
         row_styles=[_styles(row) for row in shown],
     )
