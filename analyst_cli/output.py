@@ -12,7 +12,19 @@ from typing import Any, TextIO
 
 from analyst_server.wire.inert import inert_json, inert_line, inert_text
 
-__all__ = ["TTY_STYLES", "color_wanted", "is_terminal", "json_line", "line", "note", "raw", "styled", "table", "text"]
+__all__ = [
+    "TTY_STYLES",
+    "color_wanted",
+    "is_terminal",
+    "json_line",
+    "line",
+    "note",
+    "raw",
+    "speaks_unicode",
+    "styled",
+    "table",
+    "text",
+]
 
 TTY_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
@@ -31,6 +43,11 @@ def color_wanted(stream: TextIO | None = None) -> bool:
             return False
         case _:
             return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def speaks_unicode() -> bool:
+    """Tell whether stdout can carry every character; where it cannot, JSON needs `\\u` escapes, and other text shows `?`."""
+    return (sys.stdout.encoding or "utf-8").lower().startswith("utf")
 
 
 def styled(words: str, *styles: str) -> str:
@@ -60,7 +77,7 @@ def json_line(value: Any) -> None:
     import msgspec  # noqa: PLC0415 - 23 ms that commands without JSON need not pay
 
     words = inert_json(msgspec.json.encode(value).decode())
-    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
+    if not speaks_unicode():
         import json  # noqa: PLC0415 - for this alone
 
         words = json.dumps(json.loads(words))  # as `\u` escapes: a value is never changed by the locale

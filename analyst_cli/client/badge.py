@@ -42,7 +42,7 @@ def read_badge(server: str | None = None) -> Badge:
         return Badge(problem=str(problem))
     if newest is None:
         return Badge(unread)
-    title = inert_line(newest.title[: _TITLE_CHARS + 1])
+    title = inert_line(newest.title.strip()[: _TITLE_CHARS + 1])
     return Badge(
         unread, title if len(title) <= _TITLE_CHARS else title[: _TITLE_CHARS - 1] + "…", newest.level == _CRITICAL
     )

@@ -97,14 +97,8 @@ class Params(Group):
 def show_reply(reply: dict[str, Any], *, pretty: bool, quiet: bool) -> int:
     """Print a reply and return its exit code: 0, or 2 for an error."""
     if not quiet:
-        output.raw(
-            _harmless(
-                json.dumps(
-                    reply, ensure_ascii=False, indent=2 if pretty else None, separators=None if pretty else (",", ":")
-                )
-            )
-            + "\n"
-        )
+        layout: dict[str, Any] = {"indent": 2} if pretty else {"separators": (",", ":")}
+        output.raw(_harmless(json.dumps(reply, ensure_ascii=not output.speaks_unicode(), **layout)) + "\n")
     return 2 if "error" in reply else 0
 
 
