@@ -14,19 +14,17 @@ __all__ = ["about", "history_text", "script_line"]
 
 _MARKS = {"sent": "✓", "quiet": "·", "cooldown": "z", "waiting": "◐", "": " "}
 _BAD = "✗"
+_WIDEST_NAME = 40  # cells: what belongs together stays together on a wide screen
 
 
 def script_line(script: KnownScript, width: int, now: datetime, running_s: float | None) -> Text:
     """Return one line of the list; columns go as it gets narrow: first the next run, then where it is."""
-    mark = (
-        "▶"
-        if running_s is not None
-        else _BAD
-        if script.problem or script.is_failing
-        else _MARKS.get(script.outcome, _BAD)
-    )
+    is_running = running_s is not None or script.outcome == "running"
+    mark = "▶" if is_running else _BAD if script.problem or script.is_failing else _MARKS.get(script.outcome, _BAD)
     if running_s is not None:
         state = f"running, {running_s:.0f} s"
+    elif is_running:
+        state = "running"  # started by somebody else
     elif script.problem:
         state = "cannot run"
     else:
@@ -36,7 +34,7 @@ def script_line(script: KnownScript, width: int, now: datetime, running_s: float
         columns.append(fit("on the server" if script.place == "server" else "here", 14))
     if width >= 88:
         columns.append(fit(_next(script, now), 22))
-    name = fit(cells(script.stem), max(8, width - sum(map(len, columns)) - 2))
+    name = fit(cells(script.stem), min(max(8, width - sum(map(len, columns)) - 2), _WIDEST_NAME))
     style = "bold" if mark == "▶" else ""
     return Text(f"{columns[0]}{name}  {''.join(columns[1:])}", style=style, no_wrap=True, overflow="crop")
 

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
 from analyst_cli.tui.widgets.bottom_line import BottomLine
+from analyst_cli.tui.widgets.lines import Lines
 from analyst_cli.tui.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class AboutScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading", markup=False)
-        yield OptionList(id="lines", compact=True)
+        yield Lines(id="lines")
         with VerticalScroll(id="about", can_focus=False):
             yield Static(id="about-text", markup=False)
         yield StatusBar(self.inbox_app.status, self.inbox_app.now)

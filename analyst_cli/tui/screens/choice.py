@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from analyst_cli.tui.text import cells, fit
+from analyst_cli.tui.widgets.lines import Lines
 
 __all__ = ["Choice", "ChoiceScreen", "key_words"]
 
@@ -61,7 +62,7 @@ class ChoiceScreen(ModalScreen[T | None], Generic[T]):
             typed = Input(placeholder=self._placeholder, id="dialog-input", compact=True)
             typed.cursor_blink = False
             yield typed
-            yield OptionList(id="dialog-options", compact=True)
+            yield Lines(id="dialog-options")
             yield Static(id="dialog-problem", markup=False)
 
     def on_mount(self) -> None:

@@ -7,10 +7,10 @@ from time import monotonic
 from typing import ClassVar
 
 from rich.table import Table
-from rich.text import Text
 from textual import on
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -49,10 +49,10 @@ class ScriptsScreen(AboutScreen):
         super().__init__()
         self._wanted = wanted
         self._scripts: list[KnownScript] = []
-        self._started: dict[str, float] = {}  # stem -> since when, monotonic
+        self._started: dict[str, float] = {}  # key -> since when, monotonic
 
     def on_mount(self) -> None:
-        self.query_one("#heading", Static).update(Text("Scripts", "bold"))
+        self.query_one("#heading", Static).update(Content.styled("Scripts", "bold $primary"))
         self.tell("looking …")
         self.set_interval(1, self._show_running)
         self.action_reload()
@@ -102,18 +102,18 @@ class ScriptsScreen(AboutScreen):
             self._show_list()
 
     def _runs_for_s(self, script: KnownScript) -> float | None:
-        since = self._started.get(script.stem)
+        since = self._started.get(_key(script))
         return None if since is None else monotonic() - since
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self) -> None:
         script = self._current()
         if script is not None:
-            self.tell_about(script.stem, about(script))
+            self.tell_about(_key(script), about(script))
 
     def _answer(self, script: KnownScript, words: str | Table) -> None:
         if script == self._current():
-            self.answer(script.stem, words)
+            self.answer(_key(script), words)
 
     def _current(self) -> KnownScript | None:
         highlighted = self.query_one(OptionList).highlighted
@@ -124,9 +124,9 @@ class ScriptsScreen(AboutScreen):
     @on(OptionList.OptionSelected)  # a click
     def action_run(self) -> None:
         script = self._current()
-        if script is None or script.stem in self._started:
+        if script is None or _key(script) in self._started:
             return
-        self._started[script.stem] = monotonic()
+        self._started[_key(script)] = monotonic()
         self._show_list()
         self.run_worker(self._run(script), group=f"run-{script.place}-{script.stem}")
 
@@ -136,7 +136,7 @@ class ScriptsScreen(AboutScreen):
         except AnalystError as error:
             words, is_problem = f"{script.stem}: {error}", True
         finally:
-            self._started.pop(script.stem, None)
+            self._started.pop(_key(script), None)
         self.inbox_app.say(words, is_problem=is_problem)
         if self.is_attached:
             await self._load()
@@ -183,3 +183,8 @@ class ScriptsScreen(AboutScreen):
             self.post_message(Said("this terminal cannot be handed to an editor", is_problem=True))
             return
         self.action_reload()
+
+
+def _key(script: KnownScript) -> str:
+    """Tell scripts of one name apart: this machine and the server may both have it."""
+    return f"{script.place}/{script.stem}"

@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import on
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -74,11 +75,8 @@ class SettingsScreen(AboutScreen):
 
     def _show(self) -> None:
         account = self.inbox_app.desk.account
-        heading = Text("Settings", "bold")
-        heading.append(
-            f"\naccount  {cells(account.user)} at {cells(account.server)}\nsign-in  {self._sign_in_words}", "not bold"
-        )
-        self.query_one("#heading", Static).update(heading)
+        facts = f"\naccount  {cells(account.user)} at {cells(account.server)}\nsign-in  {self._sign_in_words}"
+        self.query_one("#heading", Static).update(Content.assemble(("Settings", "bold $primary"), facts))
         try:
             held = [one for one in config.held_settings() if one.setting.key.startswith(_SHOWN)]
         except AnalystError as error:

@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Cells with the blanks before and within it."""
+        """Cells with the blanks within and behind it."""
         return cell_len(self.sign) + cell_len(self.words) + 2
 
 
@@ -37,7 +37,7 @@ def fitting(keys: list[Key], width: int) -> list[Key]:
     used, shown = 0, []
     for number, key in enumerate(keys):
         used += key.width
-        if used > width - (0 if number == len(keys) - 1 else 2):
+        if used > width + 1 - (0 if number == len(keys) - 1 else 2):  # none is behind the last one
             break
         shown.append(key)
     return shown
@@ -69,17 +69,19 @@ class BottomLine(Widget):
     def render(self) -> Content:
         if self._said:
             return self._words()
-        keys, width = self._keys(), self.size.width
+        keys, width = self._keys(), self.content_size.width
         shown = fitting(keys, width)
-        parts = [Content.assemble(" ", (key.sign, "$footer-key-foreground bold"), f" {key.words}") for key in shown]
-        return Content.assemble(*parts, (" …", "$foreground-muted") if len(shown) < len(keys) else "")
+        parts = [Content.assemble((key.sign, "$footer-key-foreground bold"), f" {key.words}") for key in shown]
+        if len(shown) < len(keys):
+            parts.append(Content.styled("…", "$foreground-muted"))
+        return Content(" ").join(parts)
 
     def on_click(self, event: events.Click) -> None:
         if self._said:
             self.say("")
             return
-        end = 0
-        for key in fitting(self._keys(), self.size.width):
+        end = 1
+        for key in fitting(self._keys(), self.content_size.width):
             end += key.width
             if event.x < end:
                 self.app.simulate_key(key.name)
@@ -87,8 +89,8 @@ class BottomLine(Widget):
 
     def _words(self) -> Content:
         if self._is_problem:
-            return Content.assemble(" ", (_PROBLEM + self._said, "$error bold"))
-        return Content.assemble(" ", (self._said, "$foreground bold"))
+            return Content.styled(_PROBLEM + self._said, "$error bold")
+        return Content.styled(self._said, "$foreground bold")
 
     def _keys(self) -> list[Key]:
         found: dict[str, Key] = {}

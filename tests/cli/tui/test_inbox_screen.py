@@ -13,8 +13,11 @@ from textual.pilot import Pilot
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import Filter
 from analyst_cli.tui.app import InboxApp
+from analyst_cli.tui.desk import Listing
 from analyst_cli.tui.keys import keymap_file
 from analyst_cli.tui.palette import commands_of
+from analyst_cli.tui.screens.help import HelpScreen
+from analyst_cli.tui.widgets.bottom_line import BottomLine
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
 from tests.cli.tui.conftest import NOW, Clock, notification, receive, until
@@ -331,6 +334,49 @@ async def test_the_palette_offers_what_keys_do_and_the_themes(inbox_app: App) ->
         await until(pilot, lambda: current_id(app) == "n-07")
         await pilot.press("ctrl+p", *"contrast", "enter")
         await until(pilot, lambda: app.theme == "contrast")
+
+
+async def test_the_cursor_keeps_its_notification_whatever_is_stored_while_the_rows_are_read(
+    inbox_app: App, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_where = Listing.index_of
+    arriving = [notification(f"n-1{number}", "Burst", at=NOW) for number in range(3)]
+
+    def overtaken(listing: Listing, pos: int) -> int:
+        index = found_where(listing, pos)
+        if len(arriving) == 2:
+            receive(other, [arriving.pop()], seq=102)
+        return index
+
+    monkeypatch.setattr(Listing, "index_of", overtaken)
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        with Inbox(store) as other:
+            await pilot.press("j")
+            receive(other, [arriving.pop()], seq=101)
+            await until(pilot, lambda: app.screen.listing.count >= 8)
+            assert current_id(app) == "n-07"
+            await until(pilot, lambda: app.screen.listing.count == 9)
+            assert current_id(app) == "n-07"
+
+
+async def test_what_has_been_said_goes_with_the_screen_and_never_hides_the_connection(inbox_app: App) -> None:
+    app = inbox_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("u")
+        await pilot.pause()
+        assert text_of(app)[-1].strip() == "nothing to undo"
+        assert text_of(app)[-2].startswith(" ○ offline since 10:30")
+        await pilot.press("comma")
+        await pilot.pause()
+        assert text_of(app)[-1].startswith(" ⏎ Change")
+        await pilot.press("escape")
+        await pilot.click(BottomLine)
+        await pilot.pause()
+        assert text_of(app)[-1].startswith(" ⏎ Open ? Help")
+        await pilot.click(BottomLine, offset=(9, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
 
 
 async def test_a_locked_store_is_told_and_the_inbox_goes_on(inbox_app: App, store: Path) -> None:

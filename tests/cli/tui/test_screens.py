@@ -276,6 +276,9 @@ async def test_without_colour_the_same_words_are_told_and_nothing_by_colour(
                 strips = [strip.apply_filter(filter_, app.screen.background_colors[1]) for strip in strips]
             styles = [segment.style for strip in strips for segment in strip if segment.style]
             assert not [ink for style in styles for ink in (style.color, style.bgcolor) if ink and not ink.is_default]
+            if (part in {"settings", "scripts"} and view.name != "keys") or view.name in {"snooze", "filter"}:
+                chosen = [segment for strip in strips for segment in strip if segment.style and segment.style.reverse]
+                assert any(len(segment.text.strip()) > 3 for segment in chosen), view.name
             if view.name == "offline":
                 cursor = next(strip for strip in strips if "Revenue dropped" in strip.text)
                 assert cursor.text.startswith("▌")

@@ -92,6 +92,7 @@ def test_a_script_is_one_line_that_fits_and_tells_what_is_wrong() -> None:
     assert "running, 3 s" in script_line(failing, 100, THEN, 3.2).plain
     assert "Last run: failed 5m ago - exit code 1" in about(failing)
     assert "on the server" in script_line(KnownScript("x", "server"), 100, THEN, None).plain
+    assert script_line(KnownScript("x", "here", "0s ago", "running"), 100, THEN, None).plain.startswith("▶ x")
 
 
 async def test_settings_are_changed_in_the_file_and_hold_at_once(
