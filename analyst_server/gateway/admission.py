@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 __all__ = ["FailureThrottle", "address_of", "origin_allowed", "throttle_key"]
@@ -20,11 +21,12 @@ def address_of(peer: str, forwarded_for: str | None, *, trusted_proxies: Sequenc
     """
     hops = [hop.strip() for hop in (forwarded_for or "").split(",") if hop.strip()]
     address = peer
-    while _within(address, trusted_proxies) and hops:
+    while hops and _within(address, trusted_proxies):
         address = hops.pop()
     return throttle_key(address)
 
 
+@lru_cache(maxsize=1_024)  # a crowd that comes back at once comes from few networks
 def throttle_key(address: str) -> str:
     """Return what to count an address by: IPv6 by its /64, which is one customer; nothing for loopback, which is a proxy or this machine."""
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from analyst_server.errors import StoreUnavailable
-from analyst_server.inbox.log import Event, MarkDraft, NotificationDraft
+from analyst_server.inbox.log import Event, MarkDraft, NotificationDraft, Seq, User
 from analyst_server.inbox.recent import RecentEvents
 from analyst_server.inbox.sqlite_file import sqlite_errors
 from analyst_server.inbox.sqlite_write import Outcome, Transaction, Work
@@ -83,6 +83,10 @@ class GroupCommitter:
     def recent(self) -> RecentEvents:
         """The newest events by user; take it before you begin to read."""
         return self._writer.recent
+
+    def newest_of(self, user: User) -> Seq | None:
+        """Return the newest event of a user, for whom somebody listens; None: not known here."""
+        return self._writer.newest_of(user)
 
     def listen(self, *, wanted: bool) -> None:
         """Tell whether anybody on this loop wants to hear what other processes commit."""

@@ -9,23 +9,25 @@ import sqlite3
 
 from analyst_server.inbox.log import Seq
 
-__all__ = ["RecentEvents", "fold", "folded_upto", "load_recent"]
+__all__ = ["RecentEvents", "fold", "folded_upto", "load_recent", "newest_by_user"]
 
 
 class RecentEvents:
     """The events after `start` up to `end`, by user. One thread adds, others may look; after a fold there is a new one."""
 
-    __slots__ = ("_by_user", "count", "end", "start")
+    __slots__ = ("_by_user", "count", "end", "newest", "start")
 
-    def __init__(self, start: Seq) -> None:
+    def __init__(self, start: Seq, newest: dict[int, Seq]) -> None:
         self.start = start
         self.end = start
         self.count = 0
+        self.newest = newest  # of every user who has any event, recent or not
         self._by_user: dict[int, list[Seq]] = {}
 
     def add(self, uid: int, seq: Seq) -> None:
         """Add the next event."""
         self._by_user.setdefault(uid, []).append(seq)
+        self.newest[uid] = seq
         self.count += 1
         self.end = seq  # last: whoever looks meanwhile asks the file for what is after the end
 
@@ -37,6 +39,14 @@ class RecentEvents:
 def folded_upto(connection: sqlite3.Connection) -> Seq:
     """Return up to where `by_user` is complete."""
     return Seq(connection.execute("SELECT upto FROM folded").fetchone()[0])
+
+
+def newest_by_user(connection: sqlite3.Connection) -> dict[int, Seq]:
+    """Return the newest event of every user, as far as `by_user` knows; some 5 us for each."""
+    rows = connection.execute(
+        "SELECT uid, coalesce((SELECT max(seq) FROM by_user WHERE by_user.uid = users.uid), floor) FROM users"
+    )
+    return {uid: Seq(seq) for uid, seq in rows if seq}
 
 
 def load_recent(connection: sqlite3.Connection, recent: RecentEvents) -> None:

@@ -3,22 +3,18 @@
 Writes go through one thread (`group_commit.py`), reads through a few connections beside it, which neither wait for the writer nor make it wait.
 """
 
-import asyncio
 import contextlib
 import logging
-import queue
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from analyst_server.errors import CursorLost, RequestRefused, StoreUnavailable
+from analyst_server.errors import RequestRefused, StoreUnavailable
 from analyst_server.inbox import sqlite_read
 from analyst_server.inbox.group_commit import CommitObserver, GroupCommitter
+from analyst_server.inbox.group_read import GroupReaders
 from analyst_server.inbox.ledger import Trace
 from analyst_server.inbox.log import (
     Appended,
@@ -32,7 +28,6 @@ from analyst_server.inbox.log import (
     User,
 )
 from analyst_server.inbox.retention import Purged, Retention
-from analyst_server.inbox.sqlite_file import FileIdentity, identity_of, open_file, sqlite_errors
 from analyst_server.inbox.sqlite_ledger import LedgerNotes
 from analyst_server.inbox.sqlite_retain import plan_cuts, remove_devices, remove_events
 from analyst_server.inbox.sqlite_write import Transaction
@@ -41,8 +36,6 @@ from analyst_server.inbox.sqlite_writer import DEFAULTS, WriterSettings
 __all__ = ["SqliteInbox", "WriterSettings", "open_sqlite_inbox"]
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-_READERS = 2  # more would only wait for each other: Python runs one at a time between the disk's answers
 
 
 class SqliteInbox:
@@ -53,9 +46,7 @@ class SqliteInbox:
         self._clock = clock
         self._listeners: defaultdict[User, list[EventListener]] = defaultdict(list)
         self._writer = GroupCommitter(path, settings=settings, clock=clock, on_events=self._tell)
-        self._loop = asyncio.get_running_loop()
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="inbox-reader")
-        self._idle: queue.SimpleQueue[tuple[FileIdentity | None, sqlite3.Connection]] = queue.SimpleQueue()
+        self._readers = GroupReaders(path)
         self._notes = LedgerNotes(self._writer.submit)
 
     @property
@@ -77,12 +68,16 @@ class SqliteInbox:
         return marked
 
     async def read(self, user: User, *, after: Seq, limit: int) -> Sequence[Event]:
+        if user in self._listeners and after == self._writer.newest_of(user):
+            return ()  # nothing was missed, as by most devices in most restarts
         recent = self._writer.recent
-        return await self._ask(partial(sqlite_read.events_after, recent=recent, user=user, after=after, limit=limit))
+        return await self._readers.ask(
+            partial(sqlite_read.events_after, recent=recent, user=user, after=after, limit=limit)
+        )
 
     async def snapshot(self, user: User, *, limit: int = 50) -> Snapshot:
         recent = self._writer.recent
-        return await self._ask(partial(sqlite_read.snapshot_of, recent=recent, user=user, limit=limit))
+        return await self._readers.ask(partial(sqlite_read.snapshot_of, recent=recent, user=user, limit=limit))
 
     def subscribe(self, user: User, listener: EventListener) -> Callable[[], None]:
         self._listeners[user].append(listener)
@@ -109,19 +104,19 @@ class SqliteInbox:
             StoreUnavailable
         ):  # a store that takes nothing can still be read, without the last second
             await self._notes.write()
-        return await self._ask(partial(sqlite_read.traces_of, notification_id=notification_id, user=user))
+        return await self._readers.ask(partial(sqlite_read.traces_of, notification_id=notification_id, user=user))
 
     async def may_read(self, user: User, name: str) -> bool:
-        return await self._ask(partial(sqlite_read.may_read_image, user=user, name=name))
+        return await self._readers.ask(partial(sqlite_read.may_read_image, user=user, name=name))
 
     async def referenced(self, names: Collection[str]) -> frozenset[str]:
-        return await self._ask(partial(sqlite_read.referenced_images, names=names))
+        return await self._readers.ask(partial(sqlite_read.referenced_images, names=names))
 
     async def retain(self, retention: Retention) -> Purged:
         """Remove what is too old or too much, in commits so small that no dispatch waits for them."""
         cutoff = retention.cutoff(self._clock())
         await self._writer.submit(Transaction.fold)
-        cuts = await self._ask(partial(plan_cuts, retention=retention, cutoff=cutoff))
+        cuts = await self._readers.ask(partial(plan_cuts, retention=retention, cutoff=cutoff))
         events, images = 0, frozenset[str]()
         while cuts:
             purged, cuts = await self._writer.submit(partial(remove_events, cuts=cuts))
@@ -134,40 +129,7 @@ class SqliteInbox:
         await self._notes.close()
         await self._writer.close()
         self._listeners.clear()
-        await self._loop.run_in_executor(None, self._readers.shutdown)
-        while not self._idle.empty():
-            self._idle.get_nowait()[1].close()
-
-    async def _ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            return await self._loop.run_in_executor(self._readers, self._answer, question)
-        except RuntimeError as exc:  # the executor was shut down
-            raise StoreUnavailable("the store is closed", "try again after the restart") from exc
-
-    def _answer(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
-        with sqlite_errors():
-            identity, connection = self._reader()
-            try:
-                found = question(connection)
-            except sqlite3.Error:
-                connection.close()  # the next question finds a new one
-                raise
-            except CursorLost:
-                self._idle.put((identity, connection))
-                raise
-            self._idle.put((identity, connection))
-            return found
-
-    def _reader(self) -> tuple[FileIdentity | None, sqlite3.Connection]:
-        """Return a connection to the file that has the name now; it may have been put back from a backup."""
-        now = identity_of(self._path)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                identity, connection = self._idle.get_nowait()
-                if identity == now:
-                    return identity, connection
-                connection.close()
-        return now, open_file(self._path, create=False)
+        await self._readers.close()
 
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from analyst_server.errors import ServerError, StoreUnavailable
 from analyst_server.inbox.log import Event, Seq, User
 from analyst_server.inbox.migrations import epoch_of, migrate
-from analyst_server.inbox.recent import RecentEvents, folded_upto, load_recent
+from analyst_server.inbox.recent import RecentEvents, folded_upto, load_recent, newest_by_user
 from analyst_server.inbox.sqlite_file import Synchronous, identity_of, open_file
 from analyst_server.inbox.sqlite_read import last_seq, newer_events
 from analyst_server.inbox.sqlite_write import Outcome, Transaction, Work
@@ -57,12 +57,14 @@ class LogWriter:
         self._path = path
         self._settings = settings
         self._clock = clock
-        self._uids: dict[User, int] = {}
         self._patient = True  # whether the connection waits for another process that holds the file
         self._connection: sqlite3.Connection | None = self._opened(create=True)
         self.epoch = epoch_of(self._connection)
         self._told = last_seq(self._connection)  # every event up to here was passed on, or nobody was listening
         self.recent = self._loaded(self._connection)  # replaced by a fold; take it before you begin to read
+        self._uids = _users(
+            self._connection
+        )  # those that were here at the start, and those that this writer has met since
         self._file = identity_of(path)
         self._seen_version = -1  # of the file as this connection sees it; -1: not looked at
         self._problem = ""  # the last one that was logged
@@ -96,13 +98,21 @@ class LogWriter:
             self._fold()
         if version == self._seen_version:
             return ()
-        load_recent(connection, self.recent)
+        load_recent(connection, self.recent)  # before asking who listens: whoever begins to now finds it by `newest_of`
         newest = last_seq(connection)
         events = self._newer(connection, newest)
         self._seen_version = version
         self._told = max(self._told, events[-1].seq if events else newest)
         self._problem = ""
         return events
+
+    def newest_of(self, user: User) -> Seq | None:
+        """Return the newest event of a user; None: not known here. Of any thread.
+
+        Whoever listened before asking is told everything that is newer: what others commit is noted here first, and then told to whoever listens.
+        """
+        uid = self._uids.get(user)
+        return None if uid is None else self.recent.newest.get(uid)
 
     def recovered_from(self, exc: Exception) -> ServerError:
         """Undo what was begun and return what the callers are told; the next work finds a new connection, as an error may have poisoned this one."""
@@ -154,7 +164,7 @@ class LogWriter:
         flush_s = time.perf_counter() - began
         self._uids.update(transaction.new_uids)
         if transaction.folded_upto is not None:
-            self.recent = RecentEvents(transaction.folded_upto)
+            self.recent = RecentEvents(transaction.folded_upto, self.recent.newest)
             return flush_s
         for uid, seq in transaction.placed:
             self.recent.add(uid, seq)
@@ -182,7 +192,7 @@ class LogWriter:
                 connection.close()
                 raise StoreUnavailable("the store was replaced by another", "restart the gateway")
             self._connection, self._file, self._patient = connection, identity_of(self._path), True
-            self._uids.clear()
+            self._uids = _users(connection)
             self.recent = self._loaded(connection)
         return self._connection
 
@@ -200,6 +210,10 @@ class LogWriter:
 
     @staticmethod
     def _loaded(connection: sqlite3.Connection) -> RecentEvents:
-        recent = RecentEvents(folded_upto(connection))
+        recent = RecentEvents(folded_upto(connection), newest_by_user(connection))
         load_recent(connection, recent)
         return recent
+
+
+def _users(connection: sqlite3.Connection) -> dict[User, int]:
+    return {User(name): uid for name, uid in connection.execute("SELECT name, uid FROM users")}

@@ -154,8 +154,9 @@ async def storm(server: Server, _: argparse.Namespace) -> Figures:
     """2,000 connect and sign in, 256 in flight: as deployed clients do (protocol 1), and with a cursor and nothing missed (protocol 2)."""
     figures = await stormed(server, [server.auth(f"u{n}", protocol=1) for n in range(2_000)], b'"auth_ok"')
     if server.protocol == 2:
-        since = {"epoch": await epoch_of(server), "seq": 0}
-        auths = [server.auth(f"u{n}", since=since) for n in range(2_000)]
+        epoch, producer = await epoch_of(server), await Producer.on(server.socket)
+        seqs = [json.loads(await producer.dispatch(f"u{n}", server.next(), MESSAGE))["seq"] for n in range(2_000)]
+        auths = [server.auth(f"u{n}", since={"epoch": epoch, "seq": seq}) for n, seq in enumerate(seqs)]
         figures |= {f"cursor_{name}": each for name, each in (await stormed(server, auths, server.ready)).items()}
     return figures
 

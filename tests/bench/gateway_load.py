@@ -129,7 +129,7 @@ class Producer(asyncio.Protocol):
     """One publisher on the dispatch socket: a request after the other on a connection that is kept."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[None] | None = None
+        self._answer: asyncio.Future[bytes] | None = None
         self._buffer = b""
         self.transport: Any = None
 
@@ -151,15 +151,15 @@ class Producer(asyncio.Protocol):
         if len(self._buffer) < head + 4 + int(size[1]):
             return
         assert self._buffer.startswith(b"HTTP/1.1 200"), self._buffer
-        self._buffer = b""
-        self._answer.set_result(None)
+        answer, self._buffer = self._buffer[head + 4 :], b""
+        self._answer.set_result(answer)
 
-    async def dispatch(self, user: str, number: int, message: str) -> None:
-        """Send one notification; must be accepted."""
+    async def dispatch(self, user: str, number: int, message: str) -> bytes:
+        """Send one notification, which must be accepted; return the answer's body."""
         body = _body_around(message) % (user.encode(), number)
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(_REQUEST % len(body) + body)
-        await self._answer
+        return await self._answer
 
 
 _LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
