@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyst_cli.client import callback, pending_sign_in, receivers, sign_in
-from analyst_cli.client.login_flow import Way, await_device_code, choose_way
+from analyst_cli.client.login_flow import Talk, Way, await_device_code, choose_way, through_browser
 from analyst_cli.client.portal import DeviceCode, open_portal
 from analyst_cli.client.sign_in import CallbackRefused, Code, OldServerToken
 from analyst_cli.errors import UsageProblem
@@ -71,6 +71,11 @@ def test_every_other_link_is_refused(url: str) -> None:
 def test_a_loopback_sign_in_ends_at_its_own_address_alone(place: str) -> None:
     with pytest.raises(CallbackRefused, match="no link of the form http://127"):
         sign_in.read_callback(LOOPBACK, f"{place}?code=abc&state={STATE}")
+
+
+def test_the_words_of_a_stranger_are_not_shown_as_the_servers() -> None:
+    with pytest.raises(CallbackRefused, match="belongs to another sign-in"):
+        sign_in.read_callback(ATTEMPT, "keboola-analyst://auth?error=call+us+at+555&state=another")
 
 
 def test_a_token_never_comes_through_a_loopback_page() -> None:
@@ -134,6 +139,34 @@ async def test_the_handler_hands_the_link_to_the_waiting_sign_in_and_a_hostile_o
         assert await finished(run_callback(f"keboola-analyst://auth?code=abc&state={STATE}")) == (0, "")
         assert await arrival.wait(5) == Code("abc")
     assert not callback.socket_path().exists()
+
+
+@pytest.mark.parametrize(
+    ("is_old_server", "words"), [(False, "which this server never sends"), (True, "the account was not confirmed")]
+)
+async def test_a_token_in_a_link_is_taken_of_an_old_server_alone_and_after_the_person_has_said_yes(
+    monkeypatch: pytest.MonkeyPatch, *, is_old_server: bool, words: str
+) -> None:
+    monkeypatch.setenv("BROWSER", "no-such-browser")
+    listening = asyncio.Event()
+    talk = Talk(tell=lambda line: listening.set() if line.startswith("Waiting") else None, confirm=lambda _: False)
+    async with open_portal("https://a.example") as portal, asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(
+            through_browser(
+                *(portal, "https://a.example"),
+                way=Way.CUSTOM_URL,
+                device="laptop",
+                scheme="keboola-analyst",
+                talk=talk,
+                is_old_server=is_old_server,
+            )
+        )
+        async with asyncio.timeout(10):
+            await listening.wait()
+        code, stderr = await finished(run_callback("keboola-analyst://auth?token=e30.eyJzdWIiOiJtYWxsb3J5In0.x"))
+        assert (code, words in stderr) == (1, True)
+        assert not waiting.done()
+        waiting.cancel()
 
 
 @pytest.mark.parametrize(
