@@ -82,13 +82,11 @@ class _Calls:
         return link.chat_id
 
     async def _say(self, chat: int, text: str, parse_mode: str) -> None:
-        pieces = split_text(text)
-        for piece in pieces:
-            mode = parse_mode if len(pieces) == 1 else ""  # formatting does not survive a cut
+        for piece in split_text(text):
             try:
-                await self._channel.say(chat, piece, parse_mode=mode)
-            except FormattingRefused:
-                if not mode:
+                await self._channel.say(chat, piece, parse_mode=parse_mode)
+            except FormattingRefused:  # by the caller, or by the cut
+                if not parse_mode:
                     raise
                 await self._channel.say(chat, piece)
 

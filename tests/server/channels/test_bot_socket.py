@@ -48,7 +48,7 @@ async def test_a_text_is_sent_as_the_caller_formats_it(world: World) -> None:
     assert world.telegram.texts[:2] == ["*hi*", "1.5!"]
 
 
-async def test_a_text_that_must_be_cut_goes_without_formatting(world: World) -> None:
+async def test_a_text_whose_formatting_does_not_survive_its_cut_goes_without(world: World) -> None:
     """A tag that is opened before the cut and closed after it is none in either half."""
     text = f"<b>{'word ' * 900}</b>"
     async with bot(world) as session:

@@ -54,7 +54,7 @@ def test_whoever_has_just_been_written_to_is_remembered_among_a_thousand_others(
     pace = Pace(overall_window_s=0.0)
     for chat in range(1, 1_102):
         pace.sent(chat, now=NOW)
-    assert pace.earliest(1_101, now=NOW) == NOW + 1
+        assert pace.earliest(chat, now=NOW) == NOW + 1
 
 
 def test_a_group_gets_twenty_a_minute() -> None:
