@@ -4,12 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from analyst_cli.tui.text import cells
 
-__all__ = ["open_outside", "opener", "safe_url"]
+__all__ = ["copy_in_tmux", "open_outside", "opener", "safe_url"]
+
+
+_TMUX_LIMIT_S = 2.0  # it answers in milliseconds
 
 
 def open_outside(url: str | None, picture: Path | None) -> str:
@@ -33,6 +37,21 @@ def open_outside(url: str | None, picture: Path | None) -> str:
     except OSError as error:
         return f"{program[0]} cannot be started ({error.strerror}); the address is {cells(goal)}"
     return f"opening {cells(goal)}"
+
+
+def copy_in_tmux(text: str) -> None:
+    """Give tmux the text, which passes it on to the terminal around it: as it is set up, it takes no OSC 52 from the programs in it."""
+    if not os.environ.get("TMUX"):
+        return
+    with suppress(OSError, subprocess.SubprocessError):  # the escape sequence has been sent anyway
+        subprocess.run(
+            ["tmux", "load-buffer", "-w", "-"],
+            input=text.encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TMUX_LIMIT_S,
+            check=False,
+        )
 
 
 def safe_url(url: str) -> bool:

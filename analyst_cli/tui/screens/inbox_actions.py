@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from analyst_cli.client.rows import Row
 from analyst_cli.client.when import NotATime, parse_when, presets
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.messages import Said
-from analyst_cli.tui.outside import open_outside
+from analyst_cli.tui.outside import copy_in_tmux, open_outside
 from analyst_cli.tui.screens.choice import Choice, ChoiceScreen
 from analyst_cli.tui.screens.inbox_narrowing import InboxNarrowing
 from analyst_cli.tui.text import count_of, until
@@ -106,6 +107,7 @@ class InboxActions(InboxNarrowing):
         def chosen(text: str | None) -> None:
             if text is not None:
                 self.app.copy_to_clipboard(text)
+                self.run_worker(partial(copy_in_tmux, text), thread=True, group="copy")
                 self.post_message(Said("copied"))
 
         self.app.push_screen(ChoiceScreen("Copy", texts), chosen)

@@ -85,6 +85,7 @@ def clock() -> Clock:
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every clock on the wall be in one zone."""
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("TMUX", raising=False)  # the developer's own is left alone
     time.tzset()
     yield
     monkeypatch.undo()

@@ -233,6 +233,19 @@ def test_ctrl_z_leads_to_the_shell_and_fg_back(account: Account, tmp_path: Path)
         subprocess.run([*tmux, "kill-server"], check=False)
 
 
+@pytest.mark.real("tmux")
+def test_inside_of_tmux_what_is_copied_is_there_to_be_pasted(tmp_path: Path) -> None:
+    tmux = ["tmux", "-S", str(tmp_path / "tmux"), "-f", "/dev/null"]
+    copying = f"{sys.executable} -c \"from analyst_cli.tui.outside import copy_in_tmux; copy_in_tmux('n-07 é')\""
+    subprocess.run([*tmux, "new-session", "-d", f"{copying}; tmux wait-for -S copied; cat"], check=True)
+    try:
+        subprocess.run([*tmux, "wait-for", "copied"], check=True, timeout=20)
+        shown = subprocess.run([*tmux, "show-buffer"], capture_output=True, text=True, check=True).stdout
+        assert shown == "n-07 é"
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+
+
 def test_a_closed_terminal_ends_it(account: Account) -> None:
     it = Terminal([*COMMAND, "--offline"])
     it.wait_for("Revenue dropped")
