@@ -1,7 +1,8 @@
 """Measure the gateway as a process against a plain aiohttp gateway that stores nothing, and against the machine, in one run.
 
-Usage: bench_gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--only NAME,...] [--json]. Servers take turns, in an order that is
-reversed every round; ratios are per-round ratios to the baseline with its access log, as aiohttp ships it. One process plays all clients.
+Usage: bench_gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--rows 1000000] [--only NAME,...] [--json]. Servers take turns, in an
+order that is reversed every round; ratios are per-round ratios to the baseline with its access log, as aiohttp ships it. One process plays all
+clients. With `--rows`, "analyst full" is the gateway on a store that holds so many already; JetStream, where it is installed, flushes as we do.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import shutil
 import socket
 import statistics
 import subprocess
@@ -24,7 +26,12 @@ from pathlib import Path
 import jwt
 
 sys.path.insert(0, str(Path(__file__).parent))
+from bench_log import fill
 from gateway_load import Producer, Receiver, connect_all
+from jetstream import JetstreamProducer, found, jetstream
+
+from analyst_server.inbox.retention import Retention
+from analyst_server.inbox.sqlite import open_sqlite_inbox
 
 ROOT = Path(__file__).parents[2]
 SECRET = "b" * 64
@@ -42,7 +49,7 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     socket: Path
-    protocol: int
+    protocol: int  # 0: JetStream, with no clients but producers
     numbers: int = field(default=0)  # of notifications, for ids that never repeat
 
     @property
@@ -66,22 +73,28 @@ class Server:
     def ready(self) -> bytes:
         return b'"replay_done"' if self.protocol == 2 else b'"auth_ok"'
 
+    async def producer(self) -> "Producer | JetstreamProducer":
+        return await (Producer.on(self.socket) if self.protocol else JetstreamProducer.on(self.port))
+
     def next(self) -> int:
         self.numbers += 1
         return self.numbers
 
 
-KINDS = ("plain", "plain quiet", "analyst")
-
-
 @contextlib.asynccontextmanager
-async def started(kind: str, *, heartbeat_s: float) -> AsyncIterator[Server]:
+async def started(kind: str, *, heartbeat_s: float, full: Path | None = None) -> AsyncIterator[Server]:
     """Start a server in a folder of its own."""
+    if kind == "jetstream":
+        async with jetstream() as (process, port):
+            yield Server(kind, process, port, Path(), 0)
+        return
     with tempfile.TemporaryDirectory(prefix="bench") as folder, socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
         probe.close()
         path = Path(folder, "ws.sock")
-        if kind == "analyst":
+        if kind == "analyst full" and full is not None:
+            shutil.copy(full, Path(folder, "inbox.db"))
+        if kind.startswith("analyst"):
             arguments = [
                 "-m",
                 "analyst_cli",
@@ -116,7 +129,7 @@ async def started(kind: str, *, heartbeat_s: float) -> AsyncIterator[Server]:
             while (line := process.stdout.readline()) and not line.startswith(b"ready"):
                 pass
             assert line, Path(folder, "log").read_text()
-            yield Server(kind, process, port, path, 2 if kind == "analyst" else 1)
+            yield Server(kind, process, port, path, 2 if kind.startswith("analyst") else 1)
         finally:
             process.kill()
             process.wait()
@@ -205,15 +218,18 @@ async def latency(server: Server, options: argparse.Namespace) -> Figures:
 
 async def throughput(server: Server, options: argparse.Namespace) -> Figures:
     """Accepted dispatches a second at 1, 16 and 64 producers, to 1,000 connected users; nothing lost."""
-    receivers, _ = await connect_all(server.port, [server.auth(f"u{n}") for n in range(1_000)], until=server.ready)
+    auths = [server.auth(f"u{n}") for n in range(1_000)] if server.protocol else []
+    receivers, _ = await connect_all(server.port, auths, until=server.ready)
     figures: Figures = {}
     total = 0
     for count in (1, 16, 64):
-        producers = [await Producer.on(server.socket) for _ in range(count)]
+        producers = [await server.producer() for _ in range(count)]
         until, cpu = time.perf_counter() + options.seconds, server.cpu_s
         took: list[float] = []
 
-        async def produce(producer: Producer, until: float = until, took: list[float] = took) -> None:
+        async def produce(
+            producer: Producer | JetstreamProducer, until: float = until, took: list[float] = took
+        ) -> None:
             while (began := time.perf_counter()) < until:
                 number = server.next()
                 await producer.dispatch(f"u{number % 1000}", number, MESSAGE)
@@ -226,7 +242,7 @@ async def throughput(server: Server, options: argparse.Namespace) -> Figures:
         figures[f"answer_p99_ms_at_{count}"] = quantile(took, 0.99) * 1e3
         for producer in producers:
             producer.transport.close()
-    await arrival(receivers, total)
+    await arrival(receivers, total if receivers else 0)
     close_all(receivers)
     return figures
 
@@ -384,16 +400,37 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-async def measure(options: argparse.Namespace) -> dict[str, dict[str, list[Figures]]]:
+def kinds_of(scenario: str, options: argparse.Namespace) -> list[str]:
+    """Return the servers that take turns in a scenario, the baseline first."""
+    kinds = ["plain", "plain quiet", "analyst"]
+    if options.rows and scenario in ("throughput", "latency"):
+        kinds.append("analyst full")
+    if scenario == "throughput" and found() is not None:
+        kinds.append("jetstream")
+    return kinds
+
+
+async def measure(options: argparse.Namespace, full: Path) -> dict[str, dict[str, list[Figures]]]:
     """Return the figures of every round by scenario and server."""
-    found: dict[str, dict[str, list[Figures]]] = {name: {kind: [] for kind in KINDS} for name in options.only}
+    found = {name: {kind: list[Figures]() for kind in kinds_of(name, options)} for name in options.only}
+    if options.rows:
+        await filled(full, options.rows)
     for round_ in range(options.rounds):
-        for name in options.only:
-            for kind in KINDS if round_ % 2 == 0 else reversed(KINDS):
-                async with started(kind, heartbeat_s=1.0 if name == "heartbeat" else 30.0) as server:
-                    found[name][kind].append(await SCENARIOS[name](server, options))
+        for name, by_kind in found.items():
+            for kind in by_kind if round_ % 2 == 0 else reversed(by_kind):
+                async with started(kind, heartbeat_s=1.0 if name == "heartbeat" else 30.0, full=full) as server:
+                    by_kind[kind].append(await SCENARIOS[name](server, options))
                 gc.collect()
     return found
+
+
+async def filled(path: Path, rows: int) -> None:
+    """Make a store of so many events of a thousand users."""
+    async with open_sqlite_inbox(path):
+        pass
+    fill(path, rows)
+    async with open_sqlite_inbox(path) as inbox:
+        await inbox.retain(Retention(max_notifications=10**9))  # folds what was put in past the writer
 
 
 def ratio(ours: list[Figures], theirs: list[Figures], figure: str) -> str:
@@ -404,18 +441,25 @@ def ratio(ours: list[Figures], theirs: list[Figures], figure: str) -> str:
 
 
 def table(found: dict[str, dict[str, list[Figures]]]) -> None:
-    print(f"{'figure':34}{'plain':>12}{'quiet':>12}{'analyst':>12}  {'to plain':22}{'to quiet':22}")
+    """Print the medians of each server, and our ratios to each of the others."""
     for name, by_kind in found.items():
-        ours = by_kind["analyst"]
-        for figure in ours[0]:
-            medians = [
-                statistics.median([each[figure] for each in by_kind[kind]]) if figure in by_kind[kind][0] else None
-                for kind in KINDS
+        others = [kind for kind in by_kind if kind != "analyst"]
+        print(
+            f"\n{name:28}"
+            + "".join(f"{kind:>14}" for kind in by_kind)
+            + "".join(f"  {'to ' + kind:20}" for kind in others)
+        )
+        for figure in by_kind["analyst"][0]:
+            cells = [
+                f"{statistics.median([each[figure] for each in figures]):,.1f}" if figure in figures[0] else ""
+                for figures in by_kind.values()
             ]
-            cells = "".join(f"{'' if each is None else format(each, ',.1f'):>12}" for each in medians)
+            ratios = [ratio(by_kind["analyst"], by_kind[kind], figure) for kind in others]
             print(
-                f"{name + ' ' + figure:34}{cells}  {ratio(ours, by_kind['plain'], figure):22}{ratio(ours, by_kind['plain quiet'], figure):22}"
+                f"{figure:28}" + "".join(f"{cell:>14}" for cell in cells) + "".join(f"  {each:20}" for each in ratios)
             )
+            if "analyst full" in by_kind:
+                print(f"{'  full store to plain':28}{ratio(by_kind['analyst full'], by_kind['plain'], figure)}")
 
 
 def main() -> None:
@@ -423,6 +467,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(SCENARIOS))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -431,11 +476,11 @@ def main() -> None:
     options.connections = min(options.connections, hard - 500)
     machine = floors()
     try:
-        import uvloop  # noqa: PLC0415 - a faster client leaves more of the machine to the server
-
-        found = uvloop.run(measure(options))
+        from uvloop import run  # noqa: PLC0415 - a faster client leaves more of the machine to the server
     except ImportError:
-        found = asyncio.run(measure(options))
+        from asyncio import run  # noqa: PLC0415
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        found = run(measure(options, Path(folder, "inbox.db")))
     if options.json:
         print(json.dumps({"floor": machine, "figures": found}))
         return

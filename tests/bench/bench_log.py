@@ -164,4 +164,5 @@ def main() -> None:
         print(f"{name:40}", "  ".join(f"{key} {value}" for key, value in values.items()))  # type: ignore[attr-defined]
 
 
-main()
+if __name__ == "__main__":
+    main()
