@@ -1,13 +1,16 @@
 """A stored token is kept alive, against a real portal whose clock is moved."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
 from portal_world import World, portal_world
 
-from analyst_cli.client.credentials import find_token, store_token
+from analyst_cli.client.credentials import find_token, store_token, token_file
 from analyst_cli.client.renewal import is_due, renewed_token
+from analyst_cli.client.servers import KnownServer, remember
 from analyst_cli.errors import ServerUnreachable, SignInNeeded
 
 DAY_S = 86_400.0
@@ -17,6 +20,35 @@ DAY_S = 86_400.0
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with portal_world(tmp_path) as served:
         yield served
+
+
+class MemoryKeyring(KeyringBackend):
+    """A keyring without a service behind it."""
+
+    viable = False  # known here alone: keyring chooses among all subclasses that there are
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passwords: dict[tuple[str, str], str] = {}
+        self.is_forgetful = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.passwords.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if not self.is_forgetful:
+            self.passwords[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.passwords[service, username]
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryKeyring]:
+    before, used = keyring.get_keyring(), MemoryKeyring()
+    keyring.set_keyring(used)
+    yield used
+    keyring.set_keyring(before)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +97,27 @@ async def test_a_server_that_is_away_is_no_reason_to_stop_while_the_token_is_val
     assert (await renewed_token(nowhere, world.clock.now + 25 * DAY_S)).value == old
     with pytest.raises(ServerUnreachable):
         await renewed_token(nowhere, world.clock.now + 31 * DAY_S)
+
+
+async def test_a_token_of_the_environment_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = await world.linked("petr")
+    monkeypatch.setenv("ANALYST_TOKEN", old)
+    world.clock.forward(25 * DAY_S)
+    assert (await renewed_token(world.url, world.clock.now)).value == old
+    assert not token_file().exists()
+
+
+async def test_who_has_chosen_the_file_keeps_it_when_the_token_is_renewed(world: World, memory: MemoryKeyring) -> None:
+    store_token(world.url, await world.linked("petr"), insecure=True)
+    remember(KnownServer(url=world.url, username="petr", kept_in="file"))
+    world.clock.forward(25 * DAY_S)
+    renewed = await renewed_token(world.url, world.clock.now)
+    assert (renewed.origin, find_token(world.url).value) == ("file", renewed.value)
+    assert memory.passwords == {}
+
+
+def test_a_keyring_that_forgets_is_told_and_not_trusted(memory: MemoryKeyring) -> None:
+    memory.is_forgetful = True
+    stored = store_token("https://a.example", "a.b.c")
+    assert (stored.origin, "forgets what it is given" in stored.warning) == ("file", True)
+    assert find_token("https://a.example").origin == "file"
