@@ -127,6 +127,18 @@ class InboxApp(AnnouncingApp):
 
         self.push_screen(palette_of(self), chosen)
 
+    def action_suspend_process(self) -> None:
+        """Go to the shell with all that was started together: a program that has started this one would keep the shell waiting."""
+        if self._driver is None or not self._driver.can_suspend:
+            return
+        if os.getpgrp() == os.getsid(0):
+            self.say("there is no shell below to go to")
+            return
+        self._suspend_signal()
+        self._driver.suspend_application_mode()  # before the shell has the terminal again
+        self._driver._must_signal_resume = True  # type: ignore[attr-defined]  # noqa: SLF001 - as its handler of SIGTSTP does
+        os.kill(0, signal.SIGSTOP)
+
     def action_scripts(self, wanted: str = "") -> None:
         """Show the scripts."""
         from analyst_cli.tui.screens.scripts import ScriptsScreen  # noqa: PLC0415 - not needed for the first row

@@ -201,7 +201,8 @@ def test_suspended_and_resumed_it_is_as_before(account: Account) -> None:
 
 
 @pytest.mark.real("tmux", "bash")
-def test_ctrl_z_leads_to_the_shell_and_fg_back(account: Account, tmp_path: Path) -> None:
+@pytest.mark.parametrize("started_by", ["{}", 'sh -c "{}; true"'], ids=["the shell", "another program"])
+def test_ctrl_z_leads_to_the_shell_and_fg_back(account: Account, tmp_path: Path, started_by: str) -> None:
     tmux = ["tmux", "-S", str(tmp_path / "tmux"), "-f", "/dev/null"]
 
     def pane() -> str:
@@ -215,7 +216,7 @@ def test_ctrl_z_leads_to_the_shell_and_fg_back(account: Account, tmp_path: Path)
 
     subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", "bash --norc -i"], check=True)
     try:
-        command = f"PS1='shell> ' ANALYST_SERVER={SERVER} {' '.join(COMMAND)} --offline"
+        command = f"PS1='shell> ' ANALYST_SERVER={SERVER} {started_by.format(' '.join([*COMMAND, '--offline']))}"
         for keys, words in [
             (command, "Signups above"),
             ("C-z", "Stopped"),
