@@ -1,8 +1,8 @@
 """Group commit: whatever waits is committed together, and answered after the commit.
 
-A producer that waits alone pays one flush; sixty-four that wait together share it. What one turn of the event loop brings is one commit: on the
-loop itself while the disk flushes within a millisecond, which is quicker than waking a thread and being woken by it; else in the writer's
-thread, so that a slow disk makes wait only who waits for it. Meanwhile the next commit gathers.
+A producer that waits alone pays one flush; sixty-four that wait together share it. What gathers until a turn of the event loop brings nothing more
+is one commit: on the loop itself while the disk flushes within a millisecond, which is quicker than waking a thread and being woken by it; else in
+the writer's thread, so that a slow disk makes wait only who waits for it. Meanwhile the next commit gathers.
 """
 
 import asyncio
@@ -61,6 +61,7 @@ class GroupCommitter:
         self._on_events = on_events
         self._loop = asyncio.get_running_loop()
         self._gathering: list[_Waiting] = []  # for the next commit, in order
+        self._seen = 0  # how many had gathered a turn of the loop ago
         self._waiting = self._waiting_bytes = 0
         self._mean_flush_s = 0.0
         self._handed_over = False  # whether the thread has a commit to do whose outcome has not come back
@@ -118,14 +119,19 @@ class GroupCommitter:
         self._waiting += 1
         self._waiting_bytes += size
         if not self._gathering and not self._handed_over:
-            self._loop.call_soon(self._commit_gathered)  # after what else this turn of the loop brings
+            self._loop.call_soon(self._commit_gathered)
         self._gathering.append(_Waiting(work, size, _is_small(work), answer))
         return answer
 
     def _commit_gathered(self) -> None:
-        """Commit what has gathered, here or in the thread."""
+        """Commit what has gathered, here or in the thread, as soon as a turn of the loop has brought nothing more."""
         if self._handed_over or not self._gathering:
             return
+        if self._seen < len(self._gathering) < _MAX_WORKS_HERE:
+            self._seen = len(self._gathering)
+            self._loop.call_soon(self._commit_gathered)
+            return
+        self._seen = 0
         batch, self._gathering = self._gathering[:_MAX_WORKS], self._gathering[_MAX_WORKS:]
         if not self._committed_here(batch):
             self._handed_over = True
