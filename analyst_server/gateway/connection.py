@@ -96,11 +96,12 @@ class Connection:
         """Send a live event, or keep it until its turn."""
         if not self.signed_in:
             return
-        if self._stream is None:
-            if (text := outgoing.plain_text()) is not None:
-                self.send(text, outgoing)
-        elif self._stream.arrived(outgoing):
-            self.send(outgoing.text(), outgoing)
+        stream = self._stream
+        if stream is not None and not stream.arrived(outgoing):
+            return
+        text = outgoing.plain_text() if stream is None else outgoing.text()
+        if text is not None and not self.queue.send(text, outgoing):
+            self.too_slow()
 
     def sweep(self, now: float, wall_now: float) -> None:
         """Do what is due: a ping, or an end. Called about once a second."""

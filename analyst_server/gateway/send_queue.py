@@ -31,7 +31,9 @@ class SendQueue:
     def send(self, text: bytes, outgoing: Outgoing | None = None) -> bool:
         """Send a text, or let it wait; False: more waits now than may. Never blocks."""
         if not self.paused and not self._waiting:
-            self._transmit(text, outgoing)
+            self._outlet.send(text)
+            if outgoing is not None:
+                self._on_sent(outgoing)
             return True
         if self._waiting is None:
             self._waiting = deque()
@@ -45,7 +47,9 @@ class SendQueue:
         while self._waiting and not self.paused:
             text, outgoing = self._waiting.popleft()
             self.byte_count -= len(text)
-            self._transmit(text, outgoing)
+            self._outlet.send(text)
+            if outgoing is not None:
+                self._on_sent(outgoing)
         if not self._waiting:
             self.drop()
 
@@ -64,8 +68,3 @@ class SendQueue:
                 await self._drained
         finally:
             self._drained = None
-
-    def _transmit(self, text: bytes, outgoing: Outgoing | None) -> None:
-        self._outlet.send(text)
-        if outgoing is not None:
-            self._on_sent(outgoing)

@@ -99,20 +99,22 @@ class Gate:
 class _Listener(WSListener):
     """Feed one connection from its frames, and be its outlet."""
 
-    __slots__ = ("_connection", "_forwarded_for", "_fragments", "_gate", "_hub", "_transport")
+    __slots__ = ("_connection", "_forwarded_for", "_fragments", "_gate", "_hub", "_stream", "_transport")
 
     def __init__(self, hub: Hub, gate: Gate, forwarded_for: str | None) -> None:
         self._hub = hub
         self._gate = gate
         self._forwarded_for = forwarded_for
         self._transport: WSTransport | None = None
+        self._stream: asyncio.Transport | None = None  # under the transport
         self._connection: Connection | None = None
         self._fragments: bytearray | None = None  # None: no message is under way
 
     # What picows tells
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        peer = transport.underlying_transport.get_extra_info("peername")
+        self._stream = transport.underlying_transport
+        peer = self._stream.get_extra_info("peername")
         address = self._gate.address(peer[0] if peer else "", self._forwarded_for)
         transport.request.headers.clear()  # 2 KB that nobody reads again, kept as long as the connection
         transport.response.headers.clear()
@@ -163,7 +165,7 @@ class _Listener(WSListener):
 
     def send(self, text: bytes) -> None:
         # A transport that was reset is closing before we are told; asyncio logs a warning for every write to it.
-        if self._transport is not None and not self._transport.underlying_transport.is_closing():
+        if self._transport is not None and self._stream is not None and not self._stream.is_closing():
             self._transport.send(WSMsgType.TEXT, text)
 
     def close(self, code: int, reason: str) -> None:
@@ -175,9 +177,8 @@ class _Listener(WSListener):
             self._transport.disconnect(False)
 
     def hold_reading(self, *, held: bool) -> None:
-        if self._transport is not None and not self._transport.is_disconnected:
-            stream = self._transport.underlying_transport
-            stream.pause_reading() if held else stream.resume_reading()
+        if self._transport is not None and self._stream is not None and not self._transport.is_disconnected:
+            self._stream.pause_reading() if held else self._stream.resume_reading()
 
     # Messages from frames
 

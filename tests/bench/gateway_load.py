@@ -27,6 +27,7 @@ def frame(text: bytes) -> bytes:
     return head + bytes(4) + text
 
 
+_NOTIFICATION = (b'{"type":"notification"', b'{"type": "notification"')
 _PONG = frame(b'{"type":"pong"}')
 
 
@@ -61,6 +62,9 @@ class Receiver(asyncio.Protocol):
         self.transport.write(_HANDSHAKE)
 
     def data_received(self, data: bytes) -> None:
+        if data.startswith(_NOTIFICATION, 4) and len(data) == 4 + int.from_bytes(data[2:4]) and not self._buffer:
+            self._notification(data)  # nearly always: one whole frame of 126 to 65,535 bytes
+            return
         buffer = self._buffer + data if self._buffer else data
         if self._opening:
             end = buffer.find(b"\r\n\r\n")
@@ -85,12 +89,8 @@ class Receiver(asyncio.Protocol):
         self._buffer = buffer[at:]
 
     def _message(self, text: bytes) -> None:
-        if text.startswith((b'{"type":"notification"', b'{"type": "notification"')):
-            self.received += 1
-            if self._on_notification is not None:
-                self._on_notification(text)
-            if self.done is not None:
-                self.done()
+        if text.startswith(_NOTIFICATION):
+            self._notification(text)
         elif b'"ping"' in text[:20]:
             self.transport.write(_PONG)
             self.pongs += 1
@@ -98,6 +98,13 @@ class Receiver(asyncio.Protocol):
             self.signed_in.set_result(None)
         elif b'"auth_error"' in text[:30]:
             self.signed_in.set_exception(AssertionError(text))
+
+    def _notification(self, text: bytes) -> None:
+        self.received += 1
+        if self._on_notification is not None:
+            self._on_notification(text)
+        if self.done is not None:
+            self.done()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.signed_in.done():
