@@ -7,7 +7,6 @@ clients. With `--rows`, "analyst full" is the gateway on a store that holds so m
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import json
 import os
@@ -15,125 +14,19 @@ import resource
 import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import jwt
-
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_log import fill
 from gateway_load import Producer, Receiver, connect_all
-from jetstream import JetstreamProducer, found, jetstream
+from gateway_servers import Server, filled, slowing_library, started
+from jetstream import JetstreamProducer, found
 
-from analyst_server.inbox.retention import Retention
-from analyst_server.inbox.sqlite import open_sqlite_inbox
-
-ROOT = Path(__file__).parents[2]
-SECRET = "b" * 64
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 MESSAGE = "Down 15 % since 6:00. " * 10
 Figures = dict[str, float]
-
-
-@dataclass
-class Server:
-    """A server process under measurement."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    port: int
-    socket: Path
-    protocol: int  # 0: JetStream, with no clients but producers
-    numbers: int = field(default=0)  # of notifications, for ids that never repeat
-
-    @property
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    @property
-    def rss(self) -> int:
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
-
-    def auth(self, user: str, *, since: dict[str, object] | None = None, protocol: int | None = None) -> bytes:
-        now = int(time.time())
-        claims = {"sub": user, "iat": now, "exp": now + 3600, "iss": "data-analyst", "jti": user, "device": user}
-        message: dict[str, object] = {"type": "auth", "token": jwt.encode(claims, SECRET, algorithm="HS256")}
-        if (protocol or self.protocol) == 2:
-            message |= {"protocol": 2, "device": user, "since": since}
-        return json.dumps(message).encode()
-
-    @property
-    def ready(self) -> bytes:
-        return b'"replay_done"' if self.protocol == 2 else b'"auth_ok"'
-
-    async def producer(self) -> "Producer | JetstreamProducer":
-        return await (Producer.on(self.socket) if self.protocol else JetstreamProducer.on(self.port))
-
-    def next(self) -> int:
-        self.numbers += 1
-        return self.numbers
-
-
-@contextlib.asynccontextmanager
-async def started(kind: str, *, heartbeat_s: float, full: Path | None = None) -> AsyncIterator[Server]:
-    """Start a server in a folder of its own."""
-    if kind == "jetstream":
-        async with jetstream() as (process, port):
-            yield Server(kind, process, port, Path(), 0)
-        return
-    with tempfile.TemporaryDirectory(prefix="bench") as folder, socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-        probe.close()
-        path = Path(folder, "ws.sock")
-        if kind == "analyst full" and full is not None:
-            shutil.copy(full, Path(folder, "inbox.db"))
-        if kind.startswith("analyst"):
-            arguments = [
-                "-m",
-                "analyst_cli",
-                "gateway",
-                "serve",
-                "--no-portal",
-                "--port",
-                str(port),
-                "--socket",
-                str(path),
-            ]
-            limits = ("gateway.connections_per_user=100000", "gateway.connections=100000", "gateway.user_rate=0")
-            arguments += ["--data", folder, *(word for each in limits for word in ("--set", each))]
-        else:
-            arguments = [str(ROOT / "tests/bench/plain_gateway.py"), str(port), str(path), SECRET]
-            arguments += ["--quiet"] if kind == "plain quiet" else []
-        with Path(folder, "log").open("wb") as log:  # noqa: ASYNC230 - nothing else runs yet
-            process = subprocess.Popen(  # noqa: ASYNC220
-                [sys.executable, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "DESKTOP_JWT_SECRET": SECRET,
-                    "HOME": folder,
-                    "HEARTBEAT_INTERVAL_SECONDS": str(heartbeat_s),
-                },
-            )
-        assert process.stdout is not None
-        try:
-            while (line := process.stdout.readline()) and not line.startswith(b"ready"):
-                pass
-            assert line, Path(folder, "log").read_text()
-            yield Server(kind, process, port, path, 2 if kind.startswith("analyst") else 1)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
 
 def close_all(receivers: list[Receiver]) -> None:
@@ -245,6 +138,24 @@ async def throughput(server: Server, options: argparse.Namespace) -> Figures:
     await arrival(receivers, total if receivers else 0)
     close_all(receivers)
     return figures
+
+
+async def slow_disk(server: Server, options: argparse.Namespace) -> Figures:
+    """What group commit gives on a disk whose flush takes 10 ms more: one sender has a commit for each dispatch, sixty-four share them."""
+    rates: Figures = {}
+    for count in (1, 64):
+        producers = [await server.producer() for _ in range(count)]
+        until, accepted = time.perf_counter() + options.seconds, 0
+
+        async def produce(producer: Producer | JetstreamProducer, until: float = until) -> None:
+            nonlocal accepted
+            while time.perf_counter() < until:
+                await producer.dispatch(f"u{server.next() % 1000}", server.numbers, MESSAGE)
+                accepted += 1
+
+        await asyncio.gather(*map(produce, producers))
+        rates[f"dispatches_per_s_at_{count}"] = accepted / options.seconds
+    return rates | {"to_commit_per_dispatch": rates["dispatches_per_s_at_64"] / rates["dispatches_per_s_at_1"]}
 
 
 async def fan_out(server: Server, _: argparse.Namespace) -> Figures:
@@ -393,6 +304,7 @@ SCENARIOS: dict[str, Scenario] = {
     "storm": storm,
     "latency": latency,
     "throughput": throughput,
+    "slow_disk": slow_disk,
     "fan_out": fan_out,
     "replay": replay,
     "heartbeat": heartbeat,
@@ -402,6 +314,8 @@ SCENARIOS: dict[str, Scenario] = {
 
 def kinds_of(scenario: str, options: argparse.Namespace) -> list[str]:
     """Return the servers that take turns in a scenario, the baseline first."""
+    if scenario == "slow_disk":
+        return ["analyst"]
     kinds = ["plain", "plain quiet", "analyst"]
     if options.rows and scenario in ("throughput", "latency"):
         kinds.append("analyst full")
@@ -415,22 +329,16 @@ async def measure(options: argparse.Namespace, full: Path) -> dict[str, dict[str
     found = {name: {kind: list[Figures]() for kind in kinds_of(name, options)} for name in options.only}
     if options.rows:
         await filled(full, options.rows)
+    slowing = slowing_library(full.parent) if "slow_disk" in found else ""
     for round_ in range(options.rounds):
         for name, by_kind in found.items():
             for kind in by_kind if round_ % 2 == 0 else reversed(by_kind):
-                async with started(kind, heartbeat_s=1.0 if name == "heartbeat" else 30.0, full=full) as server:
+                heartbeat_s = 1.0 if name == "heartbeat" else 30.0
+                preload = slowing if name == "slow_disk" else ""
+                async with started(kind, heartbeat_s=heartbeat_s, full=full, preload=preload) as server:
                     by_kind[kind].append(await SCENARIOS[name](server, options))
                 gc.collect()
     return found
-
-
-async def filled(path: Path, rows: int) -> None:
-    """Make a store of so many events of a thousand users."""
-    async with open_sqlite_inbox(path):
-        pass
-    fill(path, rows)
-    async with open_sqlite_inbox(path) as inbox:
-        await inbox.retain(Retention(max_notifications=10**9))  # folds what was put in past the writer
 
 
 def ratio(ours: list[Figures], theirs: list[Figures], figure: str) -> str:
@@ -468,7 +376,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rows", type=int, default=0)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SCENARIOS))
+    usual = [name for name in SCENARIOS if name != "slow_disk" or shutil.which("cc")]
+    parser.add_argument("--only", type=lambda text: text.split(","), default=usual)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
