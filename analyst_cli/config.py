@@ -24,6 +24,7 @@ __all__ = [
     "held_settings",
     "load",
     "parsed",
+    "quiet_hours_gap",
     "setting_named",
 ]
 
@@ -194,6 +195,13 @@ def parsed(setting: Setting, typed: str, where: str) -> Value:
         return setting.parse(typed)
     except ValueError as exc:
         raise SettingsProblem(f"{where}: {typed!r} cannot be {setting.key}", f"give {setting.allowed}") from exc
+
+
+def quiet_hours_gap(values: Mapping[str, Value]) -> str:
+    """Return words for quiet hours with one end only, which never begin; empty: both ends are set, or none."""
+    ends = ("notifications.quiet_from", "notifications.quiet_until")
+    missing = [key for key in ends if not values[key]]
+    return f"there are no quiet hours as long as {missing[0]} is empty" if len(missing) == 1 else ""
 
 
 def _file_content(path: Path) -> dict[str, Any]:

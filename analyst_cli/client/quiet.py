@@ -57,17 +57,10 @@ def announcement_of(rows: Sequence[Row]) -> list[Announcement]:
     if len(rows) > _ONE_BY_ONE:
         newest = rows[-1]
         is_urgent = any(row.level >= PRIORITIES.index("critical") for row in rows)
-        return [Announcement(f"{len(rows)} new notifications", _cut(newest.title, _BODY_CHARS), is_urgent)]
+        return [Announcement(f"{len(rows)} new notifications", _cut(_name(newest), _BODY_CHARS), is_urgent)]
     return [
         Announcement(
-            _cut(
-                f"Resolved: {row.title}"
-                if row.status == "resolved"
-                else row.title
-                if row.title.strip()
-                else row.script or "Notification",
-                _TITLE_CHARS,
-            ),
+            _cut(("Resolved: " if row.status == "resolved" else "") + _name(row), _TITLE_CHARS),
             _cut(row.preview, _BODY_CHARS),
             row.level >= PRIORITIES.index("critical"),
         )
@@ -81,8 +74,12 @@ def summary_of(count: int, rows: Sequence[Row]) -> list[Announcement]:
         return []
     if count == 1 and len(rows) == 1:
         return announcement_of(rows)
-    body = _cut(rows[-1].title, _BODY_CHARS) if rows else ""
+    body = _cut(_name(rows[-1]), _BODY_CHARS) if rows else ""
     return [Announcement(f"{count} new while you were away", body)]
+
+
+def _name(row: Row) -> str:
+    return row.title if row.title.strip() else row.script or "Notification"
 
 
 def _cut(words: str, length: int) -> str:

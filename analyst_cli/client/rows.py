@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-__all__ = ["PRIORITIES", "Applied", "Filter", "Marked", "PendingMark", "Row", "rfc3339", "unix_seconds"]
+__all__ = ["PRIORITIES", "Applied", "Filter", "Marked", "PendingMark", "Row", "rfc3339", "titled", "unix_seconds"]
 
 PRIORITIES = ("low", "normal", "high", "critical")
 
@@ -104,3 +104,8 @@ def unix_seconds(timestamp: str, *, otherwise: float) -> float:
 def rfc3339(seconds: float) -> str:
     """Write Unix seconds as RFC 3339 UTC with `Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def titled(title: str) -> str:
+    """Return the title, or words for one that nobody could see."""
+    return title if title.strip() else "(no title)"

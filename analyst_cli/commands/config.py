@@ -74,6 +74,7 @@ def set_(key: Key, value: Annotated[str, typer.Argument(help="What it shall be."
     output.note(f"{key} is {_shown(parsed) or 'empty'} now, in {path}.")
     if held.origin != str(path):
         output.note(f"It does not hold yet: {held.origin} says {_shown(held.value)!r}, and wins over the file.")
+    _note_quiet_hours_gap(key)
 
 
 @app.command("unset")
@@ -87,6 +88,7 @@ def unset(key: Key) -> None:
     setting = config.setting_named(key)
     path = config.changed(key, None)
     output.note(f"{key} is no longer set in {path}; its default is {_shown(setting.default) or 'empty'}.")
+    _note_quiet_hours_gap(key)
 
 
 @app.command("path")
@@ -102,3 +104,8 @@ def path_() -> None:
 
 def _shown(value: config.Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _note_quiet_hours_gap(key: str) -> None:
+    if key.startswith("notifications.quiet_") and (gap := config.quiet_hours_gap(config.load())):
+        output.note(f"Careful: {gap}.")

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from analyst_cli import output
 from analyst_cli.client import moments
-from analyst_cli.client.rows import PRIORITIES, Row, rfc3339
+from analyst_cli.client.rows import PRIORITIES, Row, rfc3339, titled
 from analyst_server.wire.inert import inert_line
 
-__all__ = ["as_object", "cut", "exact", "print_table", "sentence", "state_words", "title_of", "watch_line"]
+__all__ = ["as_object", "cut", "exact", "print_table", "sentence", "state_words", "watch_line"]
 
 _MARKS = {0: "", 1: "", 2: "!", 3: "!!"}
 
@@ -84,7 +84,7 @@ def sentence(row: Row, now: datetime) -> str:
         words.append(f"from {row.script}")
     if row.repeats > 1:
         words.append(f"{row.repeats} times")
-    return inert_line(f"{title_of(row)}. {', '.join(words).capitalize()}. Number {row.pos}.")
+    return inert_line(f"{titled(row.title)}. {', '.join(words).capitalize()}. Number {row.pos}.")
 
 
 def watch_line(row: Row, now: datetime) -> str:
@@ -95,11 +95,6 @@ def watch_line(row: Row, now: datetime) -> str:
     script = f"[{row.script}] " if row.script else ""
     line = inert_line(f"{stamp} {mark}{script}{_title(row)}{f' - {row.preview}' if row.preview.strip() else ''}")
     return cut(line, shutil.get_terminal_size().columns) if output.is_terminal() else line
-
-
-def title_of(row: Row) -> str:
-    """Return the title, or words for one that nobody could see."""
-    return row.title if row.title.strip() else "(no title)"
 
 
 def state_words(row: Row) -> list[str]:
@@ -137,7 +132,7 @@ def _styles(row: Row) -> tuple[str, ...]:
 
 def _title(row: Row) -> str:
     resolved = "resolved: " if row.status == "resolved" else ""
-    return f"{resolved}{title_of(row)}{f' ×{row.repeats}' if row.repeats > 1 else ''}"
+    return f"{resolved}{titled(row.title)}{f' ×{row.repeats}' if row.repeats > 1 else ''}"
 
 
 def _read(row: Row) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from analyst_cli import config, output
 from analyst_cli.client import moments
-from analyst_cli.client.rows import Filter
+from analyst_cli.client.rows import Filter, titled
 from analyst_cli.client.target import local_inbox
 from analyst_cli.commands import lines, options
 from analyst_cli.errors import UsageProblem
@@ -172,7 +172,7 @@ def _print_whole(inbox: "Inbox", id_: str, *, plain: bool, is_drawn: bool) -> No
     if plain:
         output.line(lines.sentence(row, now))
     else:
-        output.line(lines.title_of(row), "bold")
+        output.line(titled(row.title), "bold")
         about = [
             f"{lines.exact(row.at)} ({moments.ago(row.at, now.timestamp())})",
             f"{row.priority} priority",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from analyst_cli.client.rows import Row
+from analyst_cli.client.rows import Row, titled
 from analyst_cli.tui.charts.describe import describe, sound
 from analyst_cli.tui.text import ago, cells, count_of, duration, exact, until
 from analyst_server.wire.inert import inert_text
@@ -76,7 +76,7 @@ def facts(notification: Notification, earlier: list[Row], now: datetime) -> list
 def share_text(notification: Notification, row: Row, now: datetime) -> str:
     """Return a block of plain text that a colleague understands."""
     then = datetime.fromtimestamp(row.at).astimezone(now.tzinfo)
-    lines = [cells(notification.title), " · ".join(filter(None, [exact(then), origin_line(notification)])), ""]
+    lines = [titled(cells(notification.title)), " · ".join(filter(None, [exact(then), origin_line(notification)])), ""]
     lines.append(inert_text(notification.message).strip())
     alternative = alternative_text(notification)
     if alternative:

@@ -104,3 +104,16 @@ def test_every_setting_is_documented(setting: config.Setting) -> None:
     text = DOCUMENT.read_text()
     assert f"`{setting.key}`" in text
     assert f"`{setting.variable}`" in text
+
+
+def test_quiet_hours_with_one_end_only_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gap = "Careful: there are no quiet hours as long as notifications.quiet_{} is empty."
+    for arguments, missing in [
+        (["set", "notifications.quiet_from", "22:00"], "until"),
+        (["set", "notifications.quiet_until", "07:00"], ""),
+        (["unset", "notifications.quiet_from"], "from"),
+        (["unset", "notifications.quiet_until"], ""),
+    ]:
+        assert run(["config", *arguments]) == 0
+        said = capsys.readouterr().err
+        assert (gap.format(missing) in said) if missing else ("Careful" not in said)

@@ -39,6 +39,9 @@ def _settings() -> Finding:
         held = config.held_settings()
     except AnalystError as problem:
         return failed("settings", problem.problem, problem.way_out)
+    gap = config.quiet_hours_gap({one.setting.key: one.value for one in held})
+    if gap:
+        return warned("settings", gap, "set both ends, or neither: analyst config set, analyst config unset")
     changed = [one.setting.key for one in held if one.origin != "default"]
     names = f" ({', '.join(changed)})" if changed else ""
     return fine("settings", f"{paths.config_file()}: {len(changed)} set{names}")

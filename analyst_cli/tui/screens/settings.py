@@ -151,9 +151,12 @@ class SettingsScreen(AboutScreen):
             self.post_message(Said(str(error), is_problem=True))
             return
         self._show()
-        overruled = os.environ.get(setting.variable) is not None
         words = f"{setting.key} is set in {path}"
-        self.post_message(Said(f"{words}, but {setting.variable} overrules it here" if overruled else words))
+        if os.environ.get(setting.variable) is not None:
+            words += f", but {setting.variable} overrules it here"
+        if setting.key.startswith("notifications.quiet_") and (gap := config.quiet_hours_gap(config.load())):
+            words = f"{gap}; {words}"  # first: a narrow terminal cuts the end
+        self.post_message(Said(words))
 
     def action_devices(self) -> None:
         self._answer("asking the server …")
@@ -187,7 +190,7 @@ class SettingsScreen(AboutScreen):
 
     def action_sign_out(self) -> None:
         server = self.inbox_app.desk.account.server
-        choices = [Choice("stay signed in", False), Choice("sign out: forget the token of this machine", True)]
+        choices = [Choice("no, keep the token", False), Choice("yes, sign out: forget the token of this machine", True)]
 
         def chosen(answer: bool | None) -> None:
             if answer:

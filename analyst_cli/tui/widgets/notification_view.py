@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from analyst_cli.client.rows import titled
 from analyst_cli.tui.detail_text import alternative_text, facts, origin_line, state_line, when_line
 from analyst_cli.tui.text import cells
 from analyst_cli.tui.widgets.chart_view import ChartView, Drawable
@@ -32,7 +33,7 @@ class NotificationView(Vertical):
         if shown is None:
             return
         notification = shown.notification
-        self._title.update(Text(cells(notification.title) or "(no title)"))
+        self._title.update(Text(titled(cells(notification.title))))
         self._title.set_classes(f"-{shown.row.priority}")
         self.tick(now)
         if before is None or before.picture != shown.picture or before.notification != notification:

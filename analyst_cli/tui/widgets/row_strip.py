@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from analyst_cli.client.rows import Row
+from analyst_cli.client.rows import Row, titled
 from analyst_cli.tui.text import PRIORITY_MARKS, cells, day_title, fit, list_time
 
 __all__ = ["Columns", "Look", "columns_for", "row_strip"]
@@ -70,7 +70,7 @@ def row_strip(row: Row, look: Look, now: datetime, styles: Mapping[str, Style]) 
         Segment(_state_mark(row), style("unread" if not row.is_read else "muted")),
         Segment(PRIORITY_MARKS[row.priority], style(row.priority)),
         Segment(_status_mark(row) + " ", style(row.status or "muted")),
-        Segment(fit(cells(row.title) or "(no title)", columns.title - cell_len(counter)), title_style),
+        Segment(fit(titled(cells(row.title)), columns.title - cell_len(counter)), title_style),
         Segment(counter, style("muted")),
     ]
     if columns.script:

@@ -236,6 +236,10 @@ def test_settings_folders_and_the_store_are_looked_at(home: Path, monkeypatch: p
     assert "did you mean 'inbox.theme'?" in found["settings"].remedy
     assert found["local inbox"].remedy == f"chmod 600 {path}"
     assert "expired 1970" in found["token"].detail
+    config.write_text("[notifications]\nquiet_from = '22:00'\n")
+    found = {one.check: one for one in machine_findings(server, environ={})}
+    assert found["settings"].status == "warning"
+    assert "as long as notifications.quiet_until is empty" in found["settings"].detail
     path.chmod(0o600)
     for file in path.parent.iterdir():
         os.truncate(file, 0) if file != path else file.write_bytes(b"x" * 9_000)

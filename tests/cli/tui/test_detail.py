@@ -1,18 +1,23 @@
 """The message in full: what is shown of it, and that nothing in it can act."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.widgets import Static
 
+from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import Row
+from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.detail_text import alternative_text, facts, origin_line, share_text, state_line, when_line
 from analyst_cli.tui.markdown import message_text
 from analyst_cli.tui.outside import opener, safe_url
-from tests.cli.tui.conftest import HOSTILE, MESSAGE, NOW, SAMPLE
+from tests.cli.tui.conftest import HOSTILE, MESSAGE, NOW, SAMPLE, notification, receive, until
 
 NOW_UTC = datetime.fromtimestamp(NOW, UTC)
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -112,6 +117,21 @@ def test_a_shared_block_is_plain_text_and_inert() -> None:
     assert block.endswith("https://data.example.com/d/42\n\nid n-07")
     assert not HARMFUL.search(share_text(SAMPLE[1], row(), NOW_UTC).replace("\n", ""))
     assert HARMFUL.search(HOSTILE)
+
+
+async def test_a_title_of_blanks_is_told_in_words_in_list_detail_and_share_text(
+    inbox_app: Callable[..., InboxApp], store: Path
+) -> None:
+    blank = notification("n-09", " \u00a0\t ", at=NOW - 60)
+    with Inbox(store) as inbox:
+        receive(inbox, [blank], seq=200)
+    assert share_text(blank, row(title=blank.title), NOW_UTC).startswith("(no title)\n")
+    app = inbox_app()
+    async with app.run_test(size=(120, 24)) as pilot:
+        await pilot.press("g")
+        await until(pilot, lambda: "(no title)" in str(app.screen.query_one("#title", Static).render()))
+        lines = [strip.text for strip in app.screen._compositor.render_strips(app.size)]
+        assert sum(line.count("(no title)") for line in lines) == 2
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,12 @@ async def test_settings_are_changed_in_the_file_and_hold_at_once(
         await pilot.press("enter", *"25:00")
         await pilot.pause()
         assert "not '25:00': give HH:MM" in str(app.screen.query_one("#dialog-problem").render())
-        await pilot.press("escape", "escape")
+        await pilot.press("escape", "enter", *"22:00", "enter")
+        await pilot.pause()
+        assert app.said.startswith("there are no quiet hours as long as notifications.quiet_until is empty; ")
+        await pilot.press("j", "enter", *"07:00", "enter")
+        await pilot.pause()
+        assert app.said.startswith("notifications.quiet_until is set in ")
 
 
 async def test_signing_out_forgets_the_token_after_a_question(inbox_app: App) -> None:
@@ -135,7 +140,13 @@ async def test_signing_out_forgets_the_token_after_a_question(inbox_app: App) ->
         await pilot.press("X", "enter")
         await pilot.pause()
         assert find_token(server).origin == "file"
-        await pilot.press("X", *"sign out", "enter")
+        await pilot.press("X", *"token", "enter")  # in both answers: the first one keeps it
+        await pilot.pause()
+        assert find_token(server).origin == "file"
+        await pilot.press("X", *"sign")
+        await pilot.pause()
+        assert len(listed(app)) == 1
+        await pilot.press("enter")
         await until(pilot, lambda: link_words(app.status.link, app.now) == "○ signed out")
         with pytest.raises(SignInNeeded):
             find_token(server)
