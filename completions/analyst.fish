@@ -320,12 +320,12 @@ complete -c analyst -n "__analyst_at 'gateway'" -a users -d 'List the people who
 complete -c analyst -n "__analyst_at 'gateway'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway audit'" -l user -d 'Only what is about this person' -x -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'gateway audit'" -l limit -d 'How many lines, newest first' -x
-complete -c analyst -n "__analyst_at 'gateway audit'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway audit'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway audit'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway audit'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway audit'" -l json -d 'One JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway audit'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'gateway devices'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway devices'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway devices'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway devices'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway devices'" -l json -d 'One JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway devices'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway devices'" -a '(__analyst_words users)'
@@ -334,8 +334,8 @@ complete -c analyst -n "__analyst_at 'gateway health'" -l json -d 'As one JSON o
 complete -c analyst -n "__analyst_at 'gateway health'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway invite'" -l days -d 'How long the link can be used' -x
 complete -c analyst -n "__analyst_at 'gateway invite'" -l url -d 'Address of the portal, if it is not the configured one' -x
-complete -c analyst -n "__analyst_at 'gateway invite'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway invite'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway invite'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway invite'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway invite'" -l json -d 'One JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway invite'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway invite'" -a '(__analyst_words users)'
@@ -343,14 +343,14 @@ complete -c analyst -n "__analyst_at 'gateway revoke'" -l user -d 'Everything of
 complete -c analyst -n "__analyst_at 'gateway revoke'" -l device -d 'One device (see - analyst gateway devices)' -x
 complete -c analyst -n "__analyst_at 'gateway revoke'" -l token -d 'One token, by its jti (see - analyst token inspect)' -x
 complete -c analyst -n "__analyst_at 'gateway revoke'" -l publisher -d 'One remote publisher’s token' -x
-complete -c analyst -n "__analyst_at 'gateway revoke'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway revoke'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway revoke'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway revoke'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway revoke'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l drop-old -d 'The old one has leaked - everybody has to sign in again'
-complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway rotate-secret'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'gateway serve'" -l config -s c -d 'Settings file (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway serve'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l host -d 'Address of the WebSocket listener; 127.0.0.1 unless set' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l port -d 'Its port; 8765 unless set, 0 for any free one' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l portal-host -d 'Address of the portal; 127.0.0.1 unless set' -x
@@ -360,19 +360,19 @@ complete -c analyst -n "__analyst_at 'gateway serve'" -l public-url -d 'How brow
 complete -c analyst -n "__analyst_at 'gateway serve'" -l dev-user -d 'Let everybody on this machine in as this user; loopback only' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l no-telegram -l telegram -d 'Run the Telegram bot, or not'
 complete -c analyst -n "__analyst_at 'gateway serve'" -l socket -d 'Dispatch socket' -r -F
-complete -c analyst -n "__analyst_at 'gateway serve'" -l data -d 'Folder of the log, the images and the accounts' -r -F
+complete -c analyst -n "__analyst_at 'gateway serve'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l set -d 'Any other setting; may be repeated' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l verbose -s v -d 'Log more'
 complete -c analyst -n "__analyst_at 'gateway serve'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'gateway settings'" -l config -s c -d 'Settings file (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway settings'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway settings'" -l set -d 'Any other setting; may be repeated' -x
 complete -c analyst -n "__analyst_at 'gateway settings'" -l json -d 'As one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway settings'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway users'" -l disable -d 'Shut a person out - devices, tokens and sessions end' -x
 complete -c analyst -n "__analyst_at 'gateway users'" -l enable -d 'Let a person in again' -x
 complete -c analyst -n "__analyst_at 'gateway users'" -l connect -d 'Let the next sign-in with this verified address become this person' -x
-complete -c analyst -n "__analyst_at 'gateway users'" -l config -s c -d 'Settings file (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'gateway users'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway users'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'gateway users'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway users'" -l json -d 'One JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway users'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'inbox'" -l offline -d 'Show what is here and connect to nothing'
@@ -570,13 +570,13 @@ complete -c analyst -n "__analyst_at 'telegram'" -a serve -d 'Serve the bot unti
 complete -c analyst -n "__analyst_at 'telegram'" -a status -d 'Tell who has linked a chat, how many deliveries are in which state, a…'
 complete -c analyst -n "__analyst_at 'telegram'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'telegram serve'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'telegram serve'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'telegram serve'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'telegram serve'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'telegram serve'" -l bot-socket -d 'Also serve the bot socket here, as /run/notify-bot/bot.sock' -r -F
 complete -c analyst -n "__analyst_at 'telegram serve'" -l verbose -s v -d 'Log more'
 complete -c analyst -n "__analyst_at 'telegram serve'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'telegram status'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
-complete -c analyst -n "__analyst_at 'telegram status'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'telegram status'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'telegram status'" -l limit -s n -d 'How many of the latest deliveries to list' -x
 complete -c analyst -n "__analyst_at 'telegram status'" -l json -d 'Print one JSON object a delivery'
 complete -c analyst -n "__analyst_at 'telegram status'" -l help -s h -d 'Show this message and exit'
@@ -593,13 +593,13 @@ complete -c analyst -n "__analyst_at 'token issue'" -l publisher -d 'Issue a rem
 complete -c analyst -n "__analyst_at 'token issue'" -l to -d 'With --publisher - whom it may reach; repeat it, or ’*’' -x
 complete -c analyst -n "__analyst_at 'token issue'" -l device -d 'What the device is called on the dashboard' -x
 complete -c analyst -n "__analyst_at 'token issue'" -l days -d 'How long it is valid' -x
-complete -c analyst -n "__analyst_at 'token issue'" -l config -s c -d 'Settings file (TOML) of the gateway' -r -F
-complete -c analyst -n "__analyst_at 'token issue'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'token issue'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'token issue'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'token issue'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'token issue'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'token issue'" -a '(__analyst_words users)'
-complete -c analyst -n "__analyst_at 'token publishers'" -l config -s c -d 'Settings file (TOML) of the gateway' -r -F
-complete -c analyst -n "__analyst_at 'token publishers'" -l data -d 'Data folder of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'token publishers'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
+complete -c analyst -n "__analyst_at 'token publishers'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'token publishers'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'token publishers'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'token refresh'" -l server -d 'Address of the portal; else the server used last' -x -a '(__analyst_words servers)'

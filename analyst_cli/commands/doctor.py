@@ -123,10 +123,10 @@ async def _findings(
 
 def _gateway_folder() -> Path:
     """Return where this machine's gateway keeps its data, as its settings say; the source system's place when they cannot be read."""
-    from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings  # noqa: PLC0415
+    from analyst_cli.commands.gateway_options import settings_and_folder  # noqa: PLC0415
 
     with suppress(AnalystError):
-        folder = gateway_data_dir(gateway_settings(None, {})[0])
+        _, folder = settings_and_folder(None, None)
         if folder.exists():
             return folder
     return Path("/data/notifications")

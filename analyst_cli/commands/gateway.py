@@ -1,6 +1,5 @@
 """`analyst gateway`: start the gateway and the portal, look at its health, list its settings."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,13 @@ import typer
 from analyst_cli import output, paths
 from analyst_cli.commands import gateway_admin
 from analyst_cli.commands.dispatch import ask_gateway
-from analyst_cli.errors import LocalProblem, SettingsProblem, UsageProblem
+from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_data_dir, gateway_errors, gateway_settings
+from analyst_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from analyst_server.app import Running
-    from analyst_server.config import Settings
 
-__all__ = ["app", "gateway_data_dir", "gateway_settings"]
+__all__ = ["app"]
 
 # \b keeps the lines of the list as they are (click's own mark)
 _PRECEDENCE = """Settings come from, the later wins:
@@ -39,8 +38,6 @@ app = typer.Typer(
 
 gateway_admin.add_commands(app)
 
-_config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML).")
-_data_option = typer.Option(None, "--data", metavar="DIR", help="Folder of the log, the images and the accounts.")
 _socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch socket.")
 _set_option = typer.Option([], "--set", metavar="PART.NAME=VALUE", help="Any other setting; may be repeated.")
 
@@ -48,7 +45,7 @@ _set_option = typer.Option([], "--set", metavar="PART.NAME=VALUE", help="Any oth
 @app.command(epilog=_PRECEDENCE)
 def serve(
     *,
-    config: Path | None = _config_option,
+    config: Path | None = CONFIG,
     host: str | None = typer.Option(None, help="Address of the WebSocket listener; 127.0.0.1 unless set."),
     port: int | None = typer.Option(None, help="Its port; 8765 unless set, 0 for any free one."),
     portal_host: str | None = typer.Option(None, help="Address of the portal; 127.0.0.1 unless set."),
@@ -60,7 +57,7 @@ def serve(
     dev_user: str | None = typer.Option(None, help="Let everybody on this machine in as this user; loopback only."),
     telegram: bool | None = typer.Option(None, "--telegram/--no-telegram", help="Run the Telegram bot, or not."),
     socket: Path | None = _socket_option,
-    data: Path | None = _data_option,
+    data: Path | None = DATA,
     settings: list[str] = _set_option,
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log more."),
 ) -> None:
@@ -112,7 +109,7 @@ def health(
 @app.command(name="settings")
 def show_settings(
     *,
-    config: Path | None = _config_option,
+    config: Path | None = CONFIG,
     settings: list[str] = _set_option,
     json: bool = typer.Option(False, "--json", help="As one JSON object a line."),
 ) -> None:
@@ -137,31 +134,6 @@ def show_settings(
         output.table(header, rows)
 
 
-def gateway_settings(config: Path | None, flags: dict[str, Any]) -> "tuple[Settings, dict[str, str]]":
-    """Return the settings of the server parts, and where they come from."""
-    from analyst_server.config import load_settings  # noqa: PLC0415
-    from analyst_server.errors import ConfigProblem  # noqa: PLC0415
-
-    try:
-        return load_settings(file=_settings_file(config), environ=os.environ, flags=flags)
-    except ConfigProblem as exc:
-        raise SettingsProblem(exc.problem, exc.way_out) from exc
-
-
-def gateway_data_dir(settings: "Settings") -> Path:
-    """Return the folder of the log, the images and the accounts."""
-    return settings.store.data_dir or paths.data_dir() / "gateway"
-
-
-def _settings_file(named: Path | None) -> Path | None:
-    if named is None and (variable := os.environ.get("ANALYST_GATEWAY_CONFIG")):
-        named = Path(variable)
-    if named is not None:
-        return named
-    usual = (paths.config_dir() / "gateway.toml", Path("/etc/analyst/gateway.toml"))
-    return next((file for file in usual if file.exists()), None)
-
-
 def _pairs(texts: list[str]) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in texts)
     for text in texts:
@@ -173,21 +145,14 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 def _run(serve: Any) -> None:
     import asyncio  # noqa: PLC0415
 
-    from analyst_server.errors import ConfigProblem, ServerError  # noqa: PLC0415
-
     try:
         import uvloop  # noqa: PLC0415 - optional: a third less CPU for connections
 
         loop_factory = uvloop.new_event_loop
     except ImportError:
         loop_factory = None
-    try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve())
-    except ConfigProblem as exc:
-        raise SettingsProblem(exc.problem, exc.way_out) from exc
-    except ServerError as exc:
-        raise LocalProblem(exc.problem, exc.way_out) from exc
+    with gateway_errors(), asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve())
 
 
 def _start_logging(*, verbose: bool) -> None:

@@ -4,28 +4,28 @@ These commands write the data folder's `accounts.db`; a running gateway notices 
 """
 
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from analyst_cli import output
-from analyst_cli.errors import LocalProblem, NotFound, SettingsProblem, UsageProblem
+from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_errors, settings_and_folder
+from analyst_cli.errors import LocalProblem, NotFound, UsageProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from analyst_server.config import Settings
     from analyst_server.portal.accounts import DeviceRecord, UserRecord
     from analyst_server.portal.database import Database
 
-__all__ = ["add_commands", "open_accounts_file", "refuse_shut_out", "rfc3339"]
+__all__ = ["accounts_of", "add_commands", "open_accounts_file", "refuse_shut_out", "rfc3339"]
 
 DAY_S = 86_400.0
 
-_config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML).")
-_data_option = typer.Option(None, "--data", metavar="DIR", help="Data folder of the gateway.")
 _json_option = typer.Option(False, "--json", help="One JSON object a line.")
 
 
@@ -41,8 +41,8 @@ def invite(
     *,
     days: float = typer.Option(7.0, min=0.01, max=90.0, help="How long the link can be used."),
     url: str = typer.Option("", "--url", metavar="URL", help="Address of the portal, if it is not the configured one."),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
     json: bool = _json_option,
 ) -> None:
     """Make a one-time link with which a person signs in to the portal.
@@ -54,7 +54,7 @@ def invite(
     from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
     from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
 
-    with _accounts_file(config, data) as (database, settings):
+    with accounts_of(config, data) as (database, settings):
         now = time.time()
         refuse_shut_out(database, user)
         secret = Accounts(database).invite(user, now=now, by=ADMINISTRATOR, lifetime_s=days * DAY_S)
@@ -73,8 +73,8 @@ def users(
     connect: tuple[str, str] = typer.Option(
         ("", ""), metavar="USER EMAIL", help="Let the next sign-in with this verified address become this person."
     ),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
     json: bool = _json_option,
 ) -> None:
     """List the people who may use this gateway; shut out, let in, or connect one with a sign-in provider.
@@ -84,7 +84,7 @@ def users(
     from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
     from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
 
-    with _accounts_file(config, data) as (database, _):
+    with accounts_of(config, data) as (database, _):
         accounts, now = Accounts(database), time.time()
         for name, shut_out in ((disable, True), (enable, False)):
             if name:
@@ -102,8 +102,8 @@ def users(
 def devices(
     user: str = typer.Argument("", help="Only this person's."),
     *,
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
     json: bool = _json_option,
 ) -> None:
     """List the devices that receive notifications, and those that were revoked.
@@ -112,7 +112,7 @@ def devices(
     """
     from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
 
-    with _accounts_file(config, data) as (database, _):
+    with accounts_of(config, data) as (database, _):
         found = Accounts(database).devices(user or None, with_revoked=True)
     _print_devices(found, as_json=json)
 
@@ -123,8 +123,8 @@ def revoke(
     device: str = typer.Option("", metavar="ID", help="One device (see: analyst gateway devices)."),
     token: str = typer.Option("", metavar="ID", help="One token, by its `jti` (see: analyst token inspect)."),
     publisher: str = typer.Option("", metavar="ID", help="One remote publisher's token."),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
 ) -> None:
     """End access at once: live sockets close within a second, replay, refresh and images are refused.
 
@@ -136,7 +136,7 @@ def revoke(
 
     if not (user or device or token or publisher):
         raise UsageProblem("nothing was named", "name one of --user, --device, --token, --publisher")
-    with _accounts_file(config, data) as (database, _):
+    with accounts_of(config, data) as (database, _):
         accounts, now = Accounts(database), time.time()
         if device:
             if not accounts.revoke_device(user or None, device, now=now, by=ADMINISTRATOR):
@@ -154,8 +154,8 @@ def audit(
     *,
     user: str = typer.Option("", help="Only what is about this person."),
     limit: int = typer.Option(50, min=1, max=100_000, help="How many lines, newest first."),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
     json: bool = _json_option,
 ) -> None:
     """Tell who signed in, linked, revoked and dispatched from afar, and from where.
@@ -164,7 +164,7 @@ def audit(
     """
     from analyst_server.portal.audit import audit_lines  # noqa: PLC0415
 
-    with _accounts_file(config, data) as (database, _):
+    with accounts_of(config, data) as (database, _):
         found = audit_lines(database, user=user or None, limit=limit)
     if json:
         for each in found:
@@ -186,8 +186,8 @@ def audit(
 def rotate_secret(
     *,
     drop_old: bool = typer.Option(False, "--drop-old", help="The old one has leaked: everybody has to sign in again."),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
 ) -> None:
     """Change the secret that signs tokens; those that are out stay valid while they are renewed (37 days), unless --drop-old.
 
@@ -199,8 +199,8 @@ def rotate_secret(
     from analyst_server.portal.audit import ADMINISTRATOR, record  # noqa: PLC0415
 
     now = time.time()
-    with _told_in_our_words():
-        settings, folder = _settings_and_folder(config, data)
+    with gateway_errors():
+        settings, folder = settings_and_folder(config, data)
         rotation = rotated_secret(settings.identity.secret, folder=folder, now=now, drop_old=drop_old)
     if rotation.file is not None:
         detail = (
@@ -232,12 +232,20 @@ def refuse_shut_out(database: "Database", user: str) -> None:
 
 
 @contextmanager
+def accounts_of(config: Path | None, data: Path | None) -> "Iterator[tuple[Database, Settings]]":
+    """Open the accounts of the gateway that these options name. Raises `LocalProblem`, `SettingsProblem`, `UsageProblem`."""
+    settings, folder = settings_and_folder(config, data)
+    with open_accounts_file(folder) as database:
+        yield database, settings
+
+
+@contextmanager
 def open_accounts_file(folder: Path) -> "Iterator[Database]":
     """Open the accounts of a data folder. Raises `LocalProblem`, `UsageProblem`."""
     from analyst_server.portal.application import ACCOUNTS_FILE  # noqa: PLC0415
     from analyst_server.portal.database import open_database  # noqa: PLC0415
 
-    with _told_in_our_words():
+    with gateway_errors():
         if not folder.is_dir():
             raise LocalProblem(
                 f"there is no data folder {folder}", "start the gateway once, or name its folder: --data"
@@ -278,21 +286,6 @@ def _print_devices(devices: "Sequence[DeviceRecord]", *, as_json: bool) -> None:
         output.table(("DEVICE", "USER", "NAME", "LINKED", "LAST SEEN", "STATE"), rows)
 
 
-@contextmanager
-def _accounts_file(config: Path | None, data: Path | None) -> "Iterator[tuple[Database, Settings]]":
-    settings, folder = _settings_and_folder(config, data)
-    with open_accounts_file(folder) as database:
-        yield database, settings
-
-
-def _settings_and_folder(config: Path | None, data: Path | None) -> "tuple[Settings, Path]":
-    from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings  # noqa: PLC0415 - it mounts this module
-
-    flags: dict[str, Any] = {"store.data_dir": data}
-    settings, _ = gateway_settings(config, flags)
-    return settings, gateway_data_dir(settings)
-
-
 def _portal_url(settings: "Settings", folder: Path) -> str:
     from analyst_server.portal.application import URL_FILE  # noqa: PLC0415
 
@@ -302,17 +295,3 @@ def _portal_url(settings: "Settings", folder: Path) -> str:
     host = settings.portal.host
     shown = f"[{host}]" if ":" in host else host
     return settings.portal.public_url or f"http://{shown}:{settings.portal.port}"
-
-
-@contextmanager
-def _told_in_our_words() -> Iterator[None]:
-    from analyst_server.errors import ConfigProblem, RequestRefused, ServerError  # noqa: PLC0415
-
-    try:
-        yield
-    except RequestRefused as exc:
-        raise UsageProblem(exc.problem, exc.way_out) from exc
-    except ConfigProblem as exc:
-        raise SettingsProblem(exc.problem, exc.way_out) from exc
-    except ServerError as exc:
-        raise LocalProblem(exc.problem, exc.way_out) from exc

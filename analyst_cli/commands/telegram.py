@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import output, paths
-from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings
+from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_data_dir, gateway_settings, settings_and_folder
 from analyst_cli.commands.runner_options import server_errors
 from analyst_cli.errors import NotFound
 
@@ -24,9 +24,6 @@ app = typer.Typer(
     add_completion=False,
     help="Bring alerts to Telegram, and their buttons back.\n\nExample: TELEGRAM_BOT_TOKEN=... analyst telegram serve",
 )
-
-CONFIG = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file of the gateway (TOML).")
-DATA = typer.Option(None, "--data", metavar="DIR", help="Data folder of the gateway.")
 
 
 @app.command()
@@ -75,7 +72,7 @@ def status(
     from analyst_server.channels.telegram_channel import NAME  # noqa: PLC0415
     from analyst_server.channels.telegram_links import TelegramLinks  # noqa: PLC0415
 
-    folder = gateway_data_dir(gateway_settings(config, {"store.data_dir": data})[0])
+    _, folder = settings_and_folder(config, data)
     if not (folder / OUTBOX_FILE).exists():
         raise NotFound(
             f"there is no outbox in {folder}", "no channel has run yet, or name the gateway's folder with --data"

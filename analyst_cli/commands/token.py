@@ -8,8 +8,9 @@ from typing import Any
 import typer
 
 from analyst_cli import output
-from analyst_cli.commands.gateway_admin import open_accounts_file, refuse_shut_out, rfc3339
-from analyst_cli.errors import SettingsProblem, SignInNeeded, UsageProblem
+from analyst_cli.commands.gateway_admin import accounts_of, open_accounts_file, refuse_shut_out, rfc3339
+from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_errors, settings_and_folder
+from analyst_cli.errors import SignInNeeded, UsageProblem
 
 __all__ = ["app"]
 
@@ -19,8 +20,6 @@ app = typer.Typer(
     help="Issue, inspect and refresh tokens.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-_config_option = typer.Option(None, "--config", "-c", metavar="FILE", help="Settings file (TOML) of the gateway.")
-_data_option = typer.Option(None, "--data", metavar="DIR", help="Data folder of the gateway.")
 _json_option = typer.Option(False, "--json", help="Print one JSON object.")
 _server_option = typer.Option(None, "--server", metavar="URL", help="Address of the portal; else the server used last.")
 _stdin_option = typer.Option(False, "--stdin", help="Take the token from standard input, not the stored one.")
@@ -34,8 +33,8 @@ def issue(
     to: list[str] = typer.Option([], metavar="USER", help="With --publisher: whom it may reach; repeat it, or '*'."),
     device: str = typer.Option("", help="What the device is called on the dashboard."),
     days: float = typer.Option(30.0, min=0.001, max=3650.0, help="How long it is valid."),
-    config: Path | None = _config_option,
-    data: Path | None = _data_option,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
     json: bool = _json_option,
 ) -> None:
     """Issue a token with the gateway's secret, or one for a program elsewhere that may dispatch (--publisher). Administrator only.
@@ -54,17 +53,14 @@ def issue(
 
 
 @app.command()
-def publishers(
-    *, config: Path | None = _config_option, data: Path | None = _data_option, json: bool = _json_option
-) -> None:
+def publishers(*, config: Path | None = CONFIG, data: Path | None = DATA, json: bool = _json_option) -> None:
     """List the tokens of remote publishers; the tokens themselves cannot be shown again.
 
     Example: analyst token publishers
     """
     from analyst_server.portal.publishers import Publishers  # noqa: PLC0415
 
-    _, folder = _gateway(config, data)
-    with open_accounts_file(folder) as database:
+    with accounts_of(config, data) as (database, _):
         found = Publishers(database).all()
     rows = []
     for each in found:
@@ -145,15 +141,14 @@ def refresh(*, server: str | None = _server_option, stdin: bool = _stdin_option)
 
 
 def _issue_user(user: str, device: str, days: float, config: Path | None, data: Path | None, *, as_json: bool) -> None:
-    from analyst_server.errors import ConfigProblem, RequestRefused  # noqa: PLC0415
     from analyst_server.identity.secret import signing_secret, token_keys  # noqa: PLC0415
     from analyst_server.identity.tokens import Tokens  # noqa: PLC0415
     from analyst_server.portal.accounts import Accounts  # noqa: PLC0415
     from analyst_server.portal.audit import ADMINISTRATOR  # noqa: PLC0415
 
-    settings, folder = _gateway(config, data)
+    settings, folder = settings_and_folder(config, data)
     identity, now = settings.identity, time.time()
-    try:
+    with gateway_errors():
         secret = signing_secret(identity.secret, folder=folder, only_loopback=True)
         keys = token_keys(
             secret, previous=identity.previous_secret, previous_until=identity.previous_secret_until, folder=folder
@@ -163,10 +158,6 @@ def _issue_user(user: str, device: str, days: float, config: Path | None, data: 
             accounts = Accounts(database)
             accounts.ensure_user(user, now=now, by=ADMINISTRATOR)
             device_id = accounts.link_device(user, device or "analyst token issue", now=now, by=ADMINISTRATOR)
-    except ConfigProblem as exc:
-        raise SettingsProblem(exc.problem, exc.way_out) from exc
-    except RequestRefused as exc:
-        raise UsageProblem(exc.problem, exc.way_out) from exc
     issued = Tokens(keys, issuer=identity.issuer).issue(user, now=now, device=device_id, lifetime_s=days * DAY_S)
     if as_json:
         expires_at = rfc3339(issued.principal.expires_at)
@@ -187,9 +178,8 @@ def _issue_publisher(
         raise UsageProblem(
             f"nobody is named whom {name} may reach", "name each with --to USER, or everybody with --to '*'"
         )
-    _, folder = _gateway(config, data)
     now = time.time()
-    with open_accounts_file(folder) as database:
+    with accounts_of(config, data) as (database, _):
         publisher_id, token = Publishers(database).issue(name, to, now=now, by=ADMINISTRATOR, lifetime_s=days * DAY_S)
     if as_json:
         output.json_line({"token": token, "id": publisher_id, "users": to, "expires_at": rfc3339(now + days * DAY_S)})
@@ -198,13 +188,6 @@ def _issue_publisher(
     output.note(
         f"This is {publisher_id}; it cannot be shown again. To end it: analyst gateway revoke --publisher {publisher_id}"
     )
-
-
-def _gateway(config: Path | None, data: Path | None) -> Any:
-    from analyst_cli.commands.gateway import gateway_data_dir, gateway_settings  # noqa: PLC0415
-
-    settings, _ = gateway_settings(config, {"store.data_dir": data})
-    return settings, gateway_data_dir(settings)
 
 
 def _token(server: str | None, *, stdin: bool) -> str:
