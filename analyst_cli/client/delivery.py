@@ -85,6 +85,7 @@ class Delivery:
         self._seen_revision: tuple[int, int] | None = None
         self._more_to_tell = False
         self._sent_refs: set[str] = set()
+        self._marks_wait = False  # for what another program is just sending
         self._stored_cursor: Cursor | None = None
 
     async def take(self, events: Sequence[SessionEvent], *, now: float, is_part: bool = False) -> list[ClientEvent]:
@@ -100,7 +101,7 @@ class Delivery:
                 told = await self.take(events[: index + 1], now=now, is_part=True)
                 events = events[index + 1 :]
                 break
-        if events or self._more_to_tell or self._inbox.revision() != self._seen_revision:
+        if events or self._more_to_tell or self._marks_wait or self._inbox.revision() != self._seen_revision:
             stored = await to_the_end(partial(self._store, events, is_part=is_part))
             told += self._told(events, stored)
             for mark in stored.marks:
@@ -177,7 +178,8 @@ class Delivery:
         return changed > 0
 
     def _marks(self) -> list[PendingMark]:
-        """Return the marks that can be sent now, noted as on their way; with protocol 1 there is nowhere to send them, so they are done."""
+        """Return the marks that are to be sent now, claimed; with protocol 1 there is nowhere to send them, so they are done."""
+        self._marks_wait = False
         if self._session.phase is not Phase.LIVE:
             return []
         pending = self._inbox.pending()
@@ -187,6 +189,7 @@ class Delivery:
         unsent = [mark.ref for mark in pending if mark.ref not in self._sent_refs]
         marks = self._inbox.sending(unsent) if unsent else []
         self._sent_refs.update(mark.ref for mark in marks)
+        self._marks_wait = len(marks) < len(unsent)
         return marks
 
     def _told(self, events: Sequence[SessionEvent], stored: _Stored) -> list[ClientEvent]:

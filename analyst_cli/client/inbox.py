@@ -37,6 +37,7 @@ class Inbox:
         """Open the store, and create it when it is not there; `:memory:` keeps nothing."""
         self.path = path
         self._clock = clock
+        self._claimant = ""  # under which name this one claims marks; empty: it has claimed none
         with self._translated():
             if path != ":memory:":
                 private_folder(Path(path).parent)
@@ -53,7 +54,11 @@ class Inbox:
             migrate(self._db)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Marks that it was to send and that nobody has confirmed may be sent by another program at once."""
+        with suppress(LocalProblem):  # who cannot say so is overtaken after some seconds
+            if self._claimant and self.pending():
+                with self._writing() as db:
+                    inbox_marks.release(db, self._claimant)
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -261,9 +266,14 @@ class Inbox:
             return inbox_marks.pending(self._db)
 
     def sending(self, refs: Sequence[str]) -> list[PendingMark]:
-        """Note that marks go on their way, and return those that have not been taken back: from now on undoing them needs a mark of its own."""
+        """Claim marks and note that they go on their way: return those that are to be sent here, in the order they were made.
+
+        What was taken back is not among them; from now on undoing them needs a mark of its own. Neither is what another program is just sending,
+        nor what was made after that: it can be claimed when that one is confirmed, or when its sender is closed or stays silent for 10 s.
+        """
+        self._claimant = self._claimant or inbox_marks.new_token()
         with self._writing() as db:
-            return inbox_marks.sending(db, refs)
+            return inbox_marks.sending(db, refs, self._claimant, now=self._clock())
 
     def confirmed(self, ref: str, seq: int) -> None:
         """Note that a mark is in the server's log at `seq`."""

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from analyst_cli.client.rows import Marked, PendingMark
 
 __all__ = [
-    "confirmed", "covered", "lay_over", "mark", "pending", "refused", "sending", "set_state", "settle", "settle_all", "undo", "with_repeats",
+    "confirmed", "covered", "lay_over", "mark", "new_token", "pending", "refused", "release", "sending", "set_state", "settle", "settle_all",
+    "undo", "with_repeats",
 ]  # fmt: skip
 
 _IDS_A_MARK = 500  # protocol 2.3
 _DONE_KEPT = 200  # marks that can still be undone
+_CLAIM_S = 10.0  # the server answers within milliseconds; who has not heard it by then may never hear it
 _QUEUED, _SENT, _DONE = 0, 1, 2
 
 _SET = {
@@ -53,7 +55,7 @@ def mark(db: sqlite3.Connection, ids: Sequence[str], state: str, *, until: float
     differing = [id_ for id_ in wanted if _differs(db, id_, state, until)]
     if not differing:
         return Marked("", (), unknown)
-    token = _new_token()
+    token = new_token()
     for number, start in enumerate(range(0, len(differing), _IDS_A_MARK)):
         _queue(db, f"{token}-{number}", differing[start : start + _IDS_A_MARK], state, until)
     return Marked(token, tuple(differing), unknown)
@@ -62,20 +64,23 @@ def mark(db: sqlite3.Connection, ids: Sequence[str], state: str, *, until: float
 def undo(db: sqlite3.Connection, token: str, *, now: float) -> Marked:
     """See `Inbox.undo`."""
     marks = db.execute(
-        "SELECT ref, state, stage, before FROM pending WHERE ref >= ? AND ref < ? ORDER BY ref",
+        "SELECT ref, state, stage, before, claimant, claimed_at FROM pending WHERE ref >= ? AND ref < ? ORDER BY ref",
         (f"{token}-", f"{token}."),
     ).fetchall()
     taken_back: list[str] = []
-    redo = _new_token()
-    for number, (ref, state, stage, before) in enumerate(marks):
+    redo = new_token()
+    for number, (ref, state, stage, before, claimant, claimed_at) in enumerate(marks):
         states = json.loads(before)
         if stage == _QUEUED:
             _restore(db, states)
             taken_back += [one[0] for one in states]
         elif state != "acknowledged":  # the protocol has no way back from it
             taken_back += _queue_inverse(db, f"{redo}-{number}", state, states, now)
+            # it has to arrive after what it undoes
+            claim = (claimant, claimed_at, f"{redo}-{number}-", f"{redo}-{number}.")
+            db.execute("UPDATE pending SET claimant = ?, claimed_at = ? WHERE ref >= ? AND ref < ?", claim)
         db.execute("DELETE FROM pending WHERE ref = ?", (ref,))
-    return Marked(redo if any(stage != _QUEUED for _, _, stage, _ in marks) else "", tuple(taken_back), ())
+    return Marked(redo if any(stage != _QUEUED for _, _, stage, *_ in marks) else "", tuple(taken_back), ())
 
 
 def pending(db: sqlite3.Connection) -> list[PendingMark]:
@@ -87,18 +92,35 @@ def pending(db: sqlite3.Connection) -> list[PendingMark]:
     return [PendingMark(ref, tuple(json.loads(ids)), state, until) for ref, ids, state, until in found]
 
 
-def sending(db: sqlite3.Connection, refs: Sequence[str]) -> list[PendingMark]:
-    """See `Inbox.sending`."""
-    marks = [mark for mark in pending(db) if mark.ref in set(refs)]
-    db.executemany("UPDATE pending SET stage = ? WHERE ref = ?", [(_SENT, mark.ref) for mark in marks])
+def sending(db: sqlite3.Connection, refs: Sequence[str], claimant: str, *, now: float) -> list[PendingMark]:
+    """See `Inbox.sending`. A claim of the future is none: the clock was set back."""
+    claimed_by_others = {
+        str(ref)
+        for ref, claimed_at in db.execute("SELECT ref, claimed_at FROM pending WHERE claimant != ?", (claimant,))
+        if 0 <= now - claimed_at < _CLAIM_S
+    }
+    marks = []
+    for mark in pending(db):
+        if mark.ref in claimed_by_others:
+            break  # over two connections a later mark could arrive before an earlier one
+        if mark.ref in set(refs):
+            marks.append(mark)
+    claims = [(_SENT, claimant, now, mark.ref) for mark in marks]
+    db.executemany("UPDATE pending SET stage = ?, claimant = ?, claimed_at = ? WHERE ref = ?", claims)
     return marks
+
+
+def release(db: sqlite3.Connection, claimant: str) -> None:
+    """Let others send what this one has claimed."""
+    db.execute("UPDATE pending SET claimant = NULL, claimed_at = NULL WHERE claimant = ?", (claimant,))
 
 
 def confirmed(db: sqlite3.Connection, ref: str, seq: int) -> None:
     """See `Inbox.confirmed`."""
     reached = db.execute("SELECT value FROM meta WHERE name = 'cursor'").fetchone()
     done = reached is not None and json.loads(reached[0])[1] >= seq
-    db.execute("UPDATE pending SET confirmed_seq = ?, stage = ? WHERE ref = ?", (seq, _DONE if done else _SENT, ref))
+    heard = "UPDATE pending SET confirmed_seq = ?, stage = ?, claimant = NULL, claimed_at = NULL WHERE ref = ?"
+    db.execute(heard, (seq, _DONE if done else _SENT, ref))
     found = db.execute("SELECT ids FROM pending WHERE ref = ?", (ref,)).fetchone()
     if done and found is not None:  # a later event may have come before this answer, and the mark was laid over it
         _change_again(db, json.loads(found[0]), after=seq)
@@ -111,7 +133,8 @@ def refused(db: sqlite3.Connection, ref: str, unknown: Sequence[str]) -> None:
         return
     remaining = [id_ for id_ in json.loads(found[0]) if id_ not in set(unknown)] if unknown else []
     if remaining and len(remaining) < len(json.loads(found[0])):
-        db.execute("UPDATE pending SET ids = ?, stage = ? WHERE ref = ?", (json.dumps(remaining), _QUEUED, ref))
+        again = "UPDATE pending SET ids = ?, stage = ?, claimant = NULL, claimed_at = NULL WHERE ref = ?"
+        db.execute(again, (json.dumps(remaining), _QUEUED, ref))
     else:
         db.execute("UPDATE pending SET stage = ? WHERE ref = ?", (_DONE, ref))
         if not unknown:  # nothing was marked: here neither
@@ -167,6 +190,13 @@ def with_repeats(db: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
         )
         wanted.update((str(one), None) for (one,) in older)
     return list(wanted)
+
+
+def new_token() -> str:
+    """Return a name that no other mark or program has."""
+    import secrets  # noqa: PLC0415 - reading needs none
+
+    return secrets.token_hex(8)
 
 
 def _queue(db: sqlite3.Connection, ref: str, ids: list[str], state: str, until: float | None) -> None:
@@ -230,9 +260,3 @@ def _differs(db: sqlite3.Connection, id_: str, state: str, until: float | None) 
     params = (until, id_) if state == "snoozed" else (id_,)
     sql = f"SELECT 1 FROM notification WHERE {_DIFFERS[state]} AND id = ?{len(params)}"  # noqa: S608 - built of constants
     return db.execute(sql, params).fetchone() is not None
-
-
-def _new_token() -> str:
-    import secrets  # noqa: PLC0415 - reading needs none
-
-    return secrets.token_hex(8)

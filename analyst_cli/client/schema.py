@@ -97,7 +97,13 @@ CREATE INDEX notification_archived ON notification (pos, head, is_read, snoozed_
 CREATE INDEX notification_at ON notification (at, head, archived, is_read, snoozed_until, level);
 """
 
-STEPS = (_FIRST, _FILTERS)
+# Of the programs that share the store, one sends a mark: see `inbox_marks.sending`.
+_CLAIMS = """
+ALTER TABLE pending ADD COLUMN claimant TEXT;    -- the opened `Inbox` that sends it; NULL: nobody yet
+ALTER TABLE pending ADD COLUMN claimed_at REAL;  -- Unix seconds
+"""
+
+STEPS = (_FIRST, _FILTERS, _CLAIMS)
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ from analyst_cli.client.events import (
     MarkConfirmed,
     MarkFailed,
     SignInExpired,
+    StateChanged,
     Stopped,
 )
 from analyst_cli.client.inbox import Inbox
@@ -47,7 +48,7 @@ async def _send(target: Target, inbox: Inbox) -> str:
                         return words
                     case Connected():
                         problem = "it did not confirm in time"
-                    case CaughtUp() | MarkConfirmed():
+                    case CaughtUp() | MarkConfirmed() | StateChanged():  # the last: another program may send it
                         if not inbox.pending():
                             return ""
                     case _:

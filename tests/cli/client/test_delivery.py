@@ -6,14 +6,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import jwt
 import pytest
 
 from analyst_cli.client.delivery import Delivery
 from analyst_cli.client.events import CaughtUp, ClientEvent, NotificationArrived, StateChanged
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import PendingMark, Row
+from analyst_cli.client.sending import send_pending
 from analyst_server.wire.client_session import ClientSession, EventReceived, ReplayFinished
 from analyst_server.wire.messages import Cursor, Notification, StateChange
+from tests.support.follower import Follower
+from tests.support.scripted_gateway import scripted_gateway
 
 AT = "2026-01-30T10:00:00Z"
 
@@ -134,6 +138,110 @@ async def test_a_mark_that_another_process_makes_while_this_one_reads_is_sent_th
     assert _marks(session) == []
     await _told(delivery)
     assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_of_two_programs_one_sends_a_mark_and_the_other_the_next_one(inbox: Overtaken, other: Inbox) -> None:
+    """Sent by both, the later event could override what another device has changed in between."""
+    session, delivery = _live(inbox)
+    beside_session, beside = _live(other)
+    other.mark(["n-1"], "read")
+    for each in (delivery, beside):
+        await _told(each)
+    (mark,) = _marks(session)
+    assert _marks(beside_session) == []
+    other.mark(["n-1"], "archived")
+    await _told(beside)
+    assert _marks(beside_session) == []  # it could arrive before the one that is on its way
+    inbox.confirmed(str(mark["ref"]), 2)
+    await _told(beside)
+    await _told(delivery)
+    assert [each["state"] for each in _marks(beside_session)] == ["archived"]
+    assert _marks(session) == []
+
+
+async def test_what_takes_a_mark_back_is_sent_by_who_has_sent_it(inbox: Overtaken, other: Inbox) -> None:
+    session, delivery = _live(inbox)
+    beside_session, beside = _live(other)
+    marked = other.mark(["n-1"], "archived")
+    await _told(delivery)
+    other.undo(marked.undo)
+    for each in (beside, delivery):
+        await _told(each)
+    assert [mark["state"] for mark in _marks(session)] == ["archived", "unarchived"]
+    assert _marks(beside_session) == []
+
+
+async def test_a_mark_of_a_program_that_is_killed_is_sent_by_another_after_a_while(tmp_path: Path) -> None:
+    clock = [1_000.0]
+    killed, inbox = (Inbox(tmp_path / "petr.db", clock=lambda: clock[0]) for _ in range(2))
+    killed.apply([_note(1)], cursor=Cursor("e", 1))
+    _, delivery = _live(killed)
+    session, beside = _live(inbox)
+    killed.mark(["n-1"], "read")
+    await _told(delivery)
+    await _told(beside)
+    assert _marks(session) == []
+    clock[0] += 9.9
+    await _told(beside)
+    assert _marks(session) == []
+    clock[0] += 0.2
+    await _told(beside)
+    assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_a_mark_that_is_claimed_until_the_clock_is_set_back_is_sent(tmp_path: Path) -> None:
+    clock = [1_000_000.0]
+    killed, inbox = (Inbox(tmp_path / "petr.db", clock=lambda: clock[0]) for _ in range(2))
+    killed.apply([_note(1)], cursor=Cursor("e", 1))
+    killed.mark(["n-1"], "read")
+    killed.sending([mark.ref for mark in killed.pending()])
+    clock[0] = 5.0
+    session, delivery = _live(inbox)
+    await _told(delivery)
+    assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_a_mark_of_a_program_that_ends_before_it_is_confirmed_is_sent_by_another_at_once(
+    inbox: Overtaken, other: Inbox
+) -> None:
+    _, ending = _live(other)
+    other.mark(["n-1"], "read")
+    await _told(ending)
+    other.close()
+    session, delivery = _live(inbox)
+    await _told(delivery)
+    assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_a_new_connection_of_the_same_program_sends_its_unconfirmed_marks_at_once(inbox: Overtaken) -> None:
+    inbox.mark(["n-1"], "read")
+    for _ in range(2):
+        session, delivery = _live(inbox)
+        await _told(delivery)
+        assert [mark["state"] for mark in _marks(session)] == ["read"]
+
+
+async def test_a_command_is_done_when_the_watch_beside_it_has_sent_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYST_TOKEN", jwt.encode({"sub": "petr"}, "s" * 32, algorithm="HS256"))
+    async with scripted_gateway() as gateway, Follower(gateway.url) as watch:
+        monkeypatch.setenv("ANALYST_WS_URL", gateway.url)
+        beside_watch = await gateway.accept()
+        await beside_watch.greet(seq=0)
+        await beside_watch.send(type="replay_done", seq=0)
+        await beside_watch.send(type="notification", id="n-1", title="T1", message="m", timestamp=AT, seq=1)
+        await watch.until(NotificationArrived)
+        watch.inbox.mark(["n-1"], "read")
+        watch.nudge.set()
+        mark = await beside_watch.receive_kind("mark")
+        command = asyncio.create_task(asyncio.to_thread(send_pending, None))
+        beside_command = await gateway.accept()
+        await beside_command.greet(seq=1)
+        await beside_command.send(type="replay_done", seq=1)
+        for _ in range(2):  # the second is answered when what came with the first is stored and told
+            await beside_command.send(type="ping", ts=1)
+            await beside_command.receive_kind("pong")
+        await beside_watch.send(type="mark_ok", ref=mark["ref"], seq=2)
+        assert await command == ""
 
 
 async def test_a_mark_that_is_undone_before_it_is_sent_is_never_sent(inbox: Overtaken, other: Inbox) -> None:

@@ -1,5 +1,6 @@
 """The local inbox: idempotent, ordered, shared, undoable."""
 
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.inbox_apply import StaleEpoch
 from analyst_cli.client.rows import Filter, rfc3339
+from analyst_cli.client.schema import STEPS
 from analyst_cli.errors import LocalProblem, NotFound
 from analyst_server.wire.messages import Cursor, Notification, NotificationState, StateChange
 
@@ -324,6 +326,17 @@ def test_a_store_of_a_newer_program_is_refused(path: Path) -> None:
     store.close()
     with pytest.raises(LocalProblem, match="newer analyst"):
         Inbox(path)
+
+
+def test_a_store_of_an_older_program_keeps_its_marks(path: Path) -> None:
+    path.parent.mkdir()
+    older = sqlite3.connect(path, isolation_level=None)
+    for number, step in enumerate(STEPS[:2], 1):
+        older.executescript(f"{step}; PRAGMA user_version = {number};")
+    older.execute("INSERT INTO pending VALUES ('r-0', '[\"n-1\"]', 'read', NULL, '[]', 1, 1, NULL)")
+    older.close()
+    with Inbox(path) as store:
+        assert [mark.ref for mark in store.sending(["r-0"])] == ["r-0"]
 
 
 def test_a_damaged_store_and_a_symbolic_link_are_one_sentence(path: Path, tmp_path: Path) -> None:

@@ -120,6 +120,31 @@ async def test_marks_of_two_live_devices_at_the_same_time_converge(world: World,
             assert states(new) == states(laptop)
 
 
+async def test_each_mark_is_one_event_of_the_log_however_many_programs_share_the_inbox(
+    world: World, tmp_path: Path
+) -> None:
+    await world.dispatch(id="n-0", title="t")
+    async with (
+        device(world, tmp_path, "laptop") as inbox,
+        device(world, tmp_path, "laptop") as watch,
+        device(world, tmp_path, "laptop") as command,
+    ):
+        programs = (inbox, watch, command)
+        for client in programs:
+            await client.until(CaughtUp)
+        for number in range(20):
+            programs[number % 3].inbox.mark(["n-0"], "unread" if number % 2 else "read")
+            for client in programs:
+                client.nudge.set()
+            await inbox.until_true(lambda number=number: number % 4 < 3 or not inbox.inbox.pending())
+        await inbox.until_true(lambda: inbox.inbox.cursor() == watch.inbox.cursor() and not inbox.inbox.pending())
+        await world.dispatch(id="n-1", title="t")
+        await inbox.until_true(lambda: inbox.inbox.row("n-1"))
+        reached = inbox.inbox.cursor()
+        assert reached is not None
+        assert reached.seq == 1 + 20 + 1
+
+
 async def test_hundreds_of_missed_notifications_are_one_summary(world: World, tmp_path: Path) -> None:
     async with device(world, tmp_path, "laptop") as client:
         await client.until(CaughtUp)
