@@ -169,7 +169,7 @@ class Delivery:
         for event in events:
             match event:  # after the log events: a mark is done when its own event is stored
                 case MarkAccepted(ref=ref, seq=seq):
-                    self._inbox.confirmed(ref, seq)
+                    self._inbox.confirmed(ref, seq, epoch=None if reached is None else reached.epoch)
                 case MarkRefused(ref=ref, unknown=unknown):
                     self._inbox.refused(ref, unknown)
                     self._sent_refs.discard(ref)

@@ -275,10 +275,10 @@ class Inbox:
         with self._writing() as db:
             return inbox_marks.sending(db, refs, self._claimant, now=self._clock())
 
-    def confirmed(self, ref: str, seq: int) -> None:
-        """Note that a mark is in the server's log at `seq`."""
+    def confirmed(self, ref: str, seq: int, *, epoch: str | None = None) -> None:
+        """Note that a mark is in the server's log at `seq`; of a log that is not followed any more (`epoch`) it says nothing."""
         with self._writing() as db:
-            inbox_marks.confirmed(db, ref, seq)
+            inbox_marks.confirmed(db, ref, seq, epoch)
 
     def refused(self, ref: str, unknown: Sequence[str]) -> None:
         """Take back a mark that the server refuses; with `unknown` ids, what remains of it is queued again."""

@@ -71,8 +71,11 @@ def replace(
     db.execute("DELETE FROM early_state")
     for notification in snapshot:
         _insert(db, notification, now=now, held=notification.id in held)
+    if stored is not None and (stored[0] != cursor.epoch or stored[1] > cursor.seq):
+        inbox_marks.unconfirm(db)
     _store_cursor(db, cursor)
     inbox_marks.settle(db, cursor.seq)
+    _keep_for_later(db, inbox_marks.covered(db), seq=cursor.seq)
     inbox_marks.lay_over(db, [notification.id for notification in snapshot])
     return Applied(tuple(one.id for one in snapshot if one.id not in held), len(held))
 
@@ -136,6 +139,21 @@ def _change(db: sqlite3.Connection, change: StateChange, covered: set[str], *, n
             (_EARLY_KEPT,),
         )
     return known
+
+
+def _keep_for_later(db: sqlite3.Connection, ids: set[str], *, seq: int) -> None:
+    """Keep what the log says of ids, up to `seq`, while marks lie over it: it may know the marks already, and what came after them."""
+    for id_ in ids:
+        found = db.execute(
+            "SELECT is_read, archived, acknowledged, snoozed_until FROM notification WHERE id = ?", (id_,)
+        ).fetchone()
+        if found is None:
+            continue
+        is_read, archived, acknowledged, snoozed_until = found
+        states = [("read" if is_read else "unread", None), ("archived" if archived else "unarchived", None)]
+        states += [("snoozed", snoozed_until)] + [("acknowledged", None)] * acknowledged
+        kept = [(id_, state, until, seq) for state, until in states]
+        db.executemany("INSERT OR REPLACE INTO early_state (id, state, until, seq) VALUES (?, ?, ?, ?)", kept)
 
 
 def _apply_early(db: sqlite3.Connection, id_: str) -> None:

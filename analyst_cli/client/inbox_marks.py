@@ -11,7 +11,7 @@ from analyst_cli.client.rows import Marked, PendingMark
 
 __all__ = [
     "confirmed", "covered", "lay_over", "mark", "new_token", "pending", "refused", "release", "sending", "set_state", "settle", "settle_all",
-    "undo", "with_repeats",
+    "unconfirm", "undo", "with_repeats",
 ]  # fmt: skip
 
 _IDS_A_MARK = 500  # protocol 2.3
@@ -80,6 +80,8 @@ def undo(db: sqlite3.Connection, token: str, *, now: float) -> Marked:
             claim = (claimant, claimed_at, f"{redo}-{number}-", f"{redo}-{number}.")
             db.execute("UPDATE pending SET claimant = ?, claimed_at = ? WHERE ref >= ? AND ref < ?", claim)
         db.execute("DELETE FROM pending WHERE ref = ?", (ref,))
+        if stage == _QUEUED:
+            _change_again(db, [one[0] for one in states], after=0)
     return Marked(redo if any(stage != _QUEUED for _, _, stage, *_ in marks) else "", tuple(taken_back), ())
 
 
@@ -115,10 +117,13 @@ def release(db: sqlite3.Connection, claimant: str) -> None:
     db.execute("UPDATE pending SET claimant = NULL, claimed_at = NULL WHERE claimant = ?", (claimant,))
 
 
-def confirmed(db: sqlite3.Connection, ref: str, seq: int) -> None:
+def confirmed(db: sqlite3.Connection, ref: str, seq: int, epoch: str | None) -> None:
     """See `Inbox.confirmed`."""
-    reached = db.execute("SELECT value FROM meta WHERE name = 'cursor'").fetchone()
-    done = reached is not None and json.loads(reached[0])[1] >= seq
+    found = db.execute("SELECT value FROM meta WHERE name = 'cursor'").fetchone()
+    reached = None if found is None else json.loads(found[0])
+    if reached is not None and epoch not in {None, reached[0]}:
+        return
+    done = reached is not None and reached[1] >= seq
     heard = "UPDATE pending SET confirmed_seq = ?, stage = ?, claimant = NULL, claimed_at = NULL WHERE ref = ?"
     db.execute(heard, (seq, _DONE if done else _SENT, ref))
     found = db.execute("SELECT ids FROM pending WHERE ref = ?", (ref,)).fetchone()
@@ -149,6 +154,11 @@ def settle(db: sqlite3.Connection, seq: int) -> None:
         "DELETE FROM pending WHERE stage = ? AND order_made < (SELECT max(order_made) FROM pending) - ?",
         (_DONE, _DONE_KEPT),
     )
+
+
+def unconfirm(db: sqlite3.Connection) -> None:
+    """Send again what the log that is followed from now on may not have."""
+    db.execute("UPDATE pending SET confirmed_seq = NULL WHERE stage < ?", (_DONE,))
 
 
 def settle_all(db: sqlite3.Connection) -> None:

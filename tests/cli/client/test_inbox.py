@@ -211,6 +211,51 @@ def test_a_later_event_wins_even_when_it_comes_before_the_answer_to_a_mark(inbox
     assert titles(inbox, unread=True) == ["Title 2"]
 
 
+def test_what_a_snapshot_says_wins_over_a_mark_that_it_knows_already(inbox: Inbox, path: Path) -> None:
+    """One program has sent the mark, and another one takes a snapshot before the answer is noted."""
+    fill(inbox, note(1), note(2))
+    inbox.mark(["n-1", "n-2"], "read")
+    inbox.mark(["n-1"], "snoozed", until=NOW + 500)
+    queued = inbox.pending()
+    inbox.sending([mark.ref for mark in queued])
+    later = [
+        note(1),
+        note(2, state=NotificationState(read=True, archived=True)),
+    ]  # n-1: unread again, not snoozed any more
+    with Inbox(path) as other:
+        other.replace(later, cursor=Cursor("e", 9), sent=Cursor("e", 2))
+    for number, mark in enumerate(queued):
+        inbox.confirmed(mark.ref, 4 + number)
+    assert inbox.pending() == []
+    assert titles(inbox) == titles(inbox, unread=True) == ["Title 1"]
+    assert titles(inbox, archived=True) == ["Title 2"]
+
+
+@pytest.mark.parametrize("cursor", [Cursor("another", 3), Cursor("another", 9), Cursor("e", 3)])
+def test_a_mark_that_a_replaced_log_does_not_have_is_sent_again(inbox: Inbox, cursor: Cursor) -> None:
+    fill(inbox, note(1), note(4))
+    inbox.mark(["n-1"], "read")
+    (queued,) = inbox.pending()
+    inbox.sending([queued.ref])
+    inbox.confirmed(queued.ref, 5)
+    inbox.replace([note(1)], cursor=cursor, sent=Cursor("e", 4))
+    assert inbox.sending([queued.ref]) == [queued]
+    inbox.confirmed(queued.ref, 10)
+    fill(inbox, state(10, ["n-1"], "read"), state(11, ["n-1"], "unread"), epoch=cursor.epoch)
+    assert titles(inbox, unread=True) == ["Title 1"]
+
+
+def test_an_answer_of_a_replaced_log_confirms_nothing(inbox: Inbox, path: Path) -> None:
+    fill(inbox, note(1))
+    inbox.mark(["n-1"], "read")
+    (queued,) = inbox.pending()
+    inbox.sending([queued.ref])
+    with Inbox(path) as other:
+        other.replace([note(1)], cursor=Cursor("another", 9), sent=Cursor("e", 1))
+    inbox.confirmed(queued.ref, 2, epoch="e")
+    assert inbox.pending() == [queued]
+
+
 def test_a_mark_made_meanwhile_lies_over_the_later_event(inbox: Inbox) -> None:
     fill(inbox, note(1))
     inbox.mark(["n-1"], "read")
@@ -244,6 +289,17 @@ def test_a_mark_that_was_not_sent_is_undone_without_a_trace(inbox: Inbox) -> Non
     assert inbox.undo(marked.undo).ids == ("n-1", "n-2")
     assert titles(inbox) == ["Title 2", "Title 1"]
     assert [mark.state for mark in inbox.pending()] == ["read"]
+
+
+def test_undoing_takes_nothing_back_that_another_device_has_done_meanwhile(inbox: Inbox) -> None:
+    fill(inbox, note(1), note(2))
+    first = inbox.mark(["n-1"], "read")
+    inbox.mark(["n-1"], "snoozed", until=NOW + 500)
+    fill(inbox, state(3, ["n-1"], "archived"))
+    inbox.undo(first.undo)
+    row = inbox.row("n-1")
+    assert row is not None
+    assert (row.is_read, row.archived, row.snoozed_until) == (False, True, NOW + 500)
 
 
 def test_a_mark_that_was_sent_is_undone_by_another(inbox: Inbox) -> None:

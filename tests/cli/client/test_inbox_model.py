@@ -9,6 +9,7 @@ import jwt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from analyst_cli.client.events import CaughtUp, ConnectionLost
 from analyst_cli.client.inbox import Inbox
@@ -26,6 +27,7 @@ steps = st.one_of(
     st.tuples(st.just("state"), ids, st.sampled_from(MARKS)),
     st.tuples(st.just("mark"), ids, st.sampled_from(MARKS)),
     st.tuples(st.just("again"), ids, st.none()),
+    st.tuples(st.just("snapshot"), ids, st.none()),
 )
 
 
@@ -69,6 +71,9 @@ def test_any_history_gives_the_state_that_the_log_gives(
                     else:
                         inbox.confirmed(pending.ref, len(log))
                 model[id_] = after_mark(model[id_], word, until=until)
+            elif kind == "snapshot":  # as another process takes it, before the answers are noted
+                whole = [structs.replace(one, state=model[one.id]) for one in log if isinstance(one, Notification)]
+                inbox.replace(whole, cursor=Cursor("e", len(log)), sent=inbox.cursor())
             inbox.apply(log[-3:] if kind == "again" else log[-1:], cursor=Cursor("e", len(log)))
         for ref, seq in answers:
             inbox.confirmed(ref, seq)
