@@ -7,16 +7,17 @@ import getpass
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -26,10 +27,12 @@ from analyst_cli.errors import LocalProblem
 __all__ = ["demo"]
 
 SAMPLES = ("revenue_drop", "employment_report", "freshness_check")
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>, prctl(2)
 # Months of the data in which there is something to say.
 FIRST_STEP = {"revenue_drop": 9, "employment_report": 36, "freshness_check": 5}
 START_TIMEOUT_S = 30.0
 CATCH_UP_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 90.0  # the first start of Matplotlib builds its font cache
 
 
@@ -52,6 +55,7 @@ def demo(
       analyst demo --once | cat
     """
     with (
+        _tidied_up_on_signals(),
         tempfile.TemporaryDirectory(prefix="analyst-demo-") as folder,
         _gateway(_environment(Path(folder))) as environment,
     ):
@@ -61,20 +65,86 @@ def demo(
         sent = sum(_run_sample(environment, name, FIRST_STEP[name]) for name in SAMPLES)
         if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
             _receive(environment, count=sent)
-            subprocess.run(
+            printed = subprocess.run(
                 [*_PROGRAM, "inbox", "--offline"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 timeout=COMMAND_TIMEOUT_S,
-                check=True,
+                check=False,
             )
-            return
+            raise typer.Exit(printed.returncode)
         with _alerts_at_a_human_pace(environment, pace_s):
-            subprocess.run([*_PROGRAM, "inbox"], env=environment, check=False)
+            _show_inbox(environment)
     output.note("The demo's folder is removed. Next: docs/first-alert.md, or analyst --help")
 
 
 _PROGRAM = [sys.executable, "-m", "analyst_cli"]
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+@contextmanager
+def _tidied_up_on_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block as Ctrl-C does: with its children ended and its folder removed."""
+
+    def end(number: int, _: object) -> NoReturn:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)  # tidying up is not interrupted
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in _SIGNALS if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(arguments: Sequence[str], environment: dict[str, str], **more: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Start a command of this program that ends with the block, also when a signal comes while it starts."""
+    process = None
+    try:
+        with _signals_later():
+            process = subprocess.Popen([*_PROGRAM, *arguments], env=environment, text=True, **more)
+        yield process
+    finally:
+        if process is not None:
+            process.terminate()  # does nothing to one that has ended
+            try:
+                process.wait(END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Let a signal that comes within the block wait for its end; other threads than the main one never see any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _end_with_parent() -> Callable[[], object] | None:
+    """Return what a new process calls to be ended by SIGTERM even when this one is killed; None: this system has no such thing.
+
+    Only for what is started before other threads run (`preexec_fn`).
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 - 5 ms
+
+    set_option = ctypes.CDLL(None).prctl
+    return lambda: set_option(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -101,22 +171,13 @@ def _environment(folder: Path) -> dict[str, str]:
 def _gateway(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Start the gateway on free ports, sign in to it, and yield the environment that knows it."""
     output.note("Starting the gateway…")
-    process = subprocess.Popen(
-        [*_PROGRAM, "gateway", "serve", "--port", "0", "--portal-port", "0"],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    serve = ("gateway", "serve", "--port", "0", "--portal-port", "0")
+    with _running(serve, environment, **pipes, start_new_session=True, preexec_fn=_end_with_parent()) as process:
         reaching = {**environment, "ANALYST_SERVER": _portal_address(process)}
         token = _analyst(reaching, "token", "issue", reaching["ANALYST_USER"]).strip()
         _analyst(reaching, "login", "--token-stdin", "--insecure-storage", stdin=token + "\n")
         yield reaching
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _portal_address(process: subprocess.Popen[str]) -> str:
@@ -176,12 +237,15 @@ def _alerts_at_a_human_pace(environment: dict[str, str], pace_s: float) -> Itera
         thread.join()
 
 
+def _show_inbox(environment: dict[str, str]) -> None:
+    """Open the inbox until the person leaves it; ended from outside it brings the terminal back as it was."""
+    with _running(["inbox"], environment) as inbox:
+        inbox.wait()
+
+
 def _receive(environment: dict[str, str], *, count: int) -> None:
     """Let `analyst watch` fill the local inbox until that many notifications are there."""
-    watch = subprocess.Popen(
-        [*_PROGRAM, "watch", "--quiet"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    try:
+    with _running(["watch", "--quiet"], environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
         deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
         while len(_analyst(environment, "list", "--json").splitlines()) < count:
             if time.monotonic() > deadline:
@@ -189,26 +253,17 @@ def _receive(environment: dict[str, str], *, count: int) -> None:
                     f"the alerts did not arrive within {CATCH_UP_TIMEOUT_S:g} s", "try it by hand: analyst watch"
                 )
             time.sleep(0.1)
-    finally:
-        watch.terminate()
-        watch.wait()
 
 
 def _analyst(environment: dict[str, str], *arguments: str, stdin: str = "") -> str:
     """Run a command of this program and return what it prints. Raises `LocalProblem` with its last words when it fails."""
-    done = subprocess.run(
-        [*_PROGRAM, *arguments],
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    pipe = subprocess.PIPE
+    with _running(arguments, environment, stdin=pipe, stdout=pipe, stderr=pipe) as command:
+        printed, said = command.communicate(stdin, timeout=COMMAND_TIMEOUT_S)
+    if command.returncode:
+        words = (said.strip() or printed.strip()).splitlines()
         raise LocalProblem(
-            f"analyst {' '.join(arguments[:3])} failed ({words[-1] if words else done.returncode})",
+            f"analyst {' '.join(arguments[:3])} failed ({words[-1] if words else command.returncode})",
             "run it with ANALYST_DEBUG=1",
         )
-    return done.stdout
+    return printed

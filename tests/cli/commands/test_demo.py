@@ -1,0 +1,60 @@
+"""The demo ended from outside leaves nothing behind: no gateway, no folder. The whole run is in `tests/e2e/test_chain.py`."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from eventually import eventually
+
+pytestmark = [
+    pytest.mark.real("python:duckdb", "python:matplotlib", "python:vega_datasets"),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+DEMO = [sys.executable, "-m", "analyst_cli", "demo"]
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Return the processes that were started with this folder for temporary files, the demo's own not."""
+    mark = f"TMPDIR={folder}\0".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # gone, or somebody else's
+            continue
+    return found
+
+
+def begun(folder: Path) -> subprocess.Popen[str]:
+    """Start a demo whose gateway runs already."""
+    demo = subprocess.Popen(
+        [*DEMO, "--once"], env={**os.environ, "TMPDIR": str(folder)}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert demo.stderr is not None
+    assert any("look at the data" in line for line in demo.stderr)
+    return demo
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_by_a_signal_it_takes_its_gateway_and_its_folder_with_it(
+    home: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    demo = begun(tmp_path)
+    assert any("gateway serve" in one for one in left_behind(tmp_path))
+    demo.send_signal(number)
+    with demo:
+        assert demo.wait(20) == 128 + number
+    assert not list(tmp_path.iterdir())
+    assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
+
+
+def test_killed_it_leaves_no_gateway(home: Path, tmp_path: Path) -> None:
+    demo = begun(tmp_path)
+    with demo:
+        demo.kill()
+    assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
