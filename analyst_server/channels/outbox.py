@@ -61,7 +61,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The delivery whose button was pressed; `first` when this action had not been pressed before."""
+    """The delivery whose button was pressed; `first` when this action has not been done before."""
 
     address: str
     user: str
@@ -177,22 +177,19 @@ class Outbox:
             db.executemany("UPDATE deliveries SET queued_at = ?, next_at = ? WHERE id = ?",
                            [(now, now, each) for each, _ in too_old[:1]])  # fmt: skip
 
-    def press(self, delivery: int, action: str, *, user: str, address: str, now: float) -> Pressed | None:
-        """Note a pressed button; None when the user has no such delivery at this address, and then nothing is noted."""
-        with self._file.transaction() as db:
-            row = db.execute(
-                "SELECT notification FROM deliveries WHERE id = ? AND user = ? AND address = ?",
-                (delivery, user, address),
-            ).fetchone()
-            if row is None:
-                return None
-            inserted = db.execute("INSERT OR IGNORE INTO pressed VALUES (?, ?, ?)", (delivery, action, now)).rowcount
-        return Pressed(address, user, json.loads(row[0]), first=inserted == 1)
+    def pressed(self, delivery: int, action: str, *, user: str, address: str) -> Pressed | None:
+        """Return what a button is about and whether it has acted; None when the user has no such delivery at this address."""
+        found = "SELECT notification FROM deliveries WHERE id = ? AND user = ? AND address = ?"
+        row = self._row(found, delivery, user, address)
+        if row is None:
+            return None
+        has_acted = self._row("SELECT 1 FROM pressed WHERE delivery = ? AND action = ?", delivery, action)
+        return Pressed(address, user, json.loads(row[0]), first=has_acted is None)
 
-    def unpress(self, delivery: int, action: str) -> None:
-        """Forget a pressed button whose effect failed, so that it can be pressed again."""
+    def note_pressed(self, delivery: int, action: str, *, now: float) -> None:
+        """Note that a button has acted, so that it does not again."""
         with self._file.transaction() as db:
-            db.execute("DELETE FROM pressed WHERE delivery = ? AND action = ?", (delivery, action))
+            db.execute("INSERT OR IGNORE INTO pressed VALUES (?, ?, ?)", (delivery, action, now))
 
     def counts(self, channel: str) -> dict[str, int]:
         """Return how many deliveries are in each state."""

@@ -1,7 +1,7 @@
 """The bot: answers commands and buttons, read by long polling. What it changes goes through the inbox log, so it is changed everywhere.
 
-A button acts once, and only for the person whose chat it is. An update is forgotten after it has been handled, so a crash repeats it, and acting
-twice is harmless.
+A button acts once, and only for the person whose chat it is. An update is forgotten after it has been handled, so a crash repeats it. That a button
+has acted is noted after a mark, which may be made twice, and before a script is started, which may not.
 """
 
 import asyncio
@@ -202,9 +202,7 @@ class Bot:
         if action not in {"run", "read", "snooze"} or not subject.isdecimal() or len(subject) > 18:
             return useless
         delivery = int(subject)
-        pressed = await asyncio.to_thread(
-            self._outbox.press, delivery, action, user=user, address=str(chat), now=self._now()
-        )
+        pressed = await asyncio.to_thread(self._outbox.pressed, delivery, action, user=user, address=str(chat))
         if pressed is None:
             return useless
         return await self._alert_button(action, pressed, delivery, message, group)
@@ -217,8 +215,8 @@ class Bot:
         if action == "run":
             script = str(pressed.notification.get("script", ""))
             if why_not := self._why_not_run(pressed.user, script):  # then the button has not acted
-                await asyncio.to_thread(self._outbox.unpress, delivery, action)
                 return why_not
+            await self._note_pressed(delivery, action)
             return self._run_script(pressed.user, script, int(pressed.address), group)
         return await self._mark(pressed, delivery, "read" if action == "read" else "snoozed", message)
 
@@ -232,9 +230,9 @@ class Bot:
         try:
             marked = await self._inbox.mark(draft)
         except ServerError as exc:
-            await asyncio.to_thread(self._outbox.unpress, delivery, action)
             _log.warning("a button could not act: %s", exc)
             return "That did not work just now. Please try again."
+        await self._note_pressed(delivery, action)
         item = Item(delivery, "telegram", pressed.address, pressed.user, pressed.notification, 0, 0, Undelivered())
         with contextlib.suppress(DeliveryFailed):  # the button stays; pressing it says "Done already"
             await self._api.edit_keyboard(
@@ -243,6 +241,9 @@ class Bot:
         if marked.unknown:
             return "It is not in the inbox any more."
         return "Marked as read everywhere." if state == "read" else f"Put aside until {now + SNOOZE:%H:%M} UTC."
+
+    async def _note_pressed(self, delivery: int, action: str) -> None:
+        await asyncio.to_thread(self._outbox.note_pressed, delivery, action, now=self._now())
 
     def _why_not_run(self, user: str, name: str) -> str:
         if self._scripts is None or not name:

@@ -225,6 +225,34 @@ async def test_a_mark_that_could_not_be_stored_can_be_pressed_again(world: World
     ]
 
 
+class StoppedInbox(MemoryInbox):
+    """Is storing the first mark when the server ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storing = asyncio.Event()
+
+    async def mark(self, draft: MarkDraft) -> Marked:
+        if not self.storing.is_set():
+            self.storing.set()
+            await asyncio.Event().wait()
+        return await super().mark(draft)
+
+
+async def test_a_button_whose_effect_a_stopped_server_has_cut_off_acts_after_the_restart(world: World) -> None:
+    world.log = log = StoppedInbox()
+    world.link()
+    async with world.channels():
+        await world.alert("a1")
+        await world.telegram.until(lambda: world.telegram.messages)
+        world.telegram.press("read:1")
+        await world.telegram.until(log.storing.is_set)
+    async with world.channels():
+        world.telegram.press("read:1")  # Telegram repeats what was not acknowledged
+        await world.telegram.until(world.telegram.answers)
+    assert world.telegram.answers() == ["Marked as read everywhere."]
+
+
 async def test_nobody_else_can_press(world: World) -> None:
     """T6: another person in the group, another chat, made-up ids."""
     world.scripts = Scripts()
