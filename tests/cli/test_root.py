@@ -46,24 +46,6 @@ def test_help_names_every_command_and_a_wrong_one_gets_a_suggestion() -> None:
     assert "Did you mean 'list'?" in wrong.stderr
 
 
-def test_help_loads_nothing_heavy() -> None:
-    heavy = [
-        "textual",
-        "aiohttp",
-        "PIL",
-        "keyring",
-        "jwt",
-        "websockets",
-        "sqlite3",
-        "rich.console",
-        "pydantic",
-        "analyst_server.app",
-    ]
-    code = f"import sys; from analyst_cli.app import run; run(['--help']); sys.stderr.write(repr([m for m in {heavy!r} if m in sys.modules]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    assert done.stderr == "[]"
-
-
 def test_a_bad_colour_is_a_usage_problem() -> None:
     done = analyst("--color", "sometimes", "server", "list")
     assert done.returncode == 2

@@ -49,6 +49,10 @@ def loaded(home: Path, arguments: list[str], *, inbox: bool = True) -> set[str]:
     return set(modules)
 
 
+def test_help_loads_nothing_heavy(home: Path) -> None:
+    assert loaded(home, ["--help"], inbox=False).isdisjoint([*HEAVY, *SERVER, "sqlite3"])
+
+
 @pytest.mark.parametrize("arguments", OFFLINE, ids=" ".join)
 def test_an_offline_command_loads_nothing_heavy(home: Path, arguments: list[str]) -> None:
     assert loaded(home, arguments).intersection([*HEAVY, *SERVER]) == set()
