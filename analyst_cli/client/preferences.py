@@ -7,14 +7,7 @@ from pathlib import Path
 
 from analyst_cli import config
 
-__all__ = ["CHOICES", "Preferences", "load_preferences", "save_preference"]
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    setting.key.partition(".")[2]: tuple(setting.allowed.removeprefix("one of ").split(", "))
-    for setting in config.SETTINGS
-    if setting.allowed.startswith("one of ")
-}
-"""Settings with a closed set of values, by their name."""
+__all__ = ["Preferences", "load_preferences"]
 
 _KEYS = {setting.key.partition(".")[2]: setting.key for setting in config.SETTINGS}
 
@@ -43,9 +36,3 @@ def load_preferences(environ: Mapping[str, str] = os.environ, path: Path | None 
     held = {one.setting.key: one.value for one in config.held_settings(environ=environ, path=path)}
     names = Preferences.__dataclass_fields__
     return Preferences(**{name: held[_KEYS[name]] for name in names})  # type: ignore[arg-type]  # parsed by config
-
-
-def save_preference(name: str, value: str | bool, path: Path | None = None) -> None:
-    """Set one value in the settings file, which is made when it is not there. Raises `SettingsProblem`."""
-    setting = config.setting_named(_KEYS.get(name, name))
-    config.changed(setting.key, config.parsed(setting, str(value), name), path)

@@ -4,7 +4,7 @@
     "inbox.archive" = "e"
     "list.down" = "down,j,t"
 
-Every action has its id in the bindings; `known_actions` reads them from there, so a new key needs no entry anywhere else.
+Every action has its id in the bindings; `bound_actions` reads them from there, so a new key needs no entry anywhere else.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,7 +10,6 @@ from pathlib import Path
 __all__ = ["DEFAULT_SOCKET", "RunnerSettings"]
 
 DEFAULT_SOCKET = Path("/run/ws-gateway/ws.sock")  # section 1.2 of the protocol
-MAX_PARALLEL = 64
 
 
 @dataclass(frozen=True, slots=True)

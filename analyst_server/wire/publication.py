@@ -24,7 +24,6 @@ __all__ = [
     "Publication",
     "Submission",
     "decode_publication",
-    "is_user_name",
     "new_notification_id",
     "stored_body",
 ]
@@ -111,11 +110,6 @@ def decode_publication(body: bytes) -> Publication:
     fingerprint = sha256(_encoder.encode(submission)).digest() if submission.id else b""
     timestamp = _zulu(submission.timestamp) if submission.timestamp is not None else None
     return Publication(users, to_many, submission, fingerprint, timestamp)
-
-
-def is_user_name(name: object) -> bool:
-    """Tell whether this can be the name of a user (`USER_NAME_RULE`)."""
-    return isinstance(name, str) and _USER_NAME.fullmatch(name) is not None
 
 
 def stored_body(publication: Publication, *, notification_id: str, now: datetime) -> bytes:

@@ -167,10 +167,6 @@ class NotificationList(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
         self.post_message(self.SelectionChanged(len(self.selected)))
 
-    def go_to(self, index: int) -> None:
-        """Put the cursor on a row."""
-        self.cursor = index
-
     # Drawing
 
     def render_line(self, y: int) -> Strip:

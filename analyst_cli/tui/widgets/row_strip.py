@@ -24,11 +24,6 @@ class Columns(NamedTuple):
     title: int
     script: int
 
-    @property
-    def before_title(self) -> int:
-        """Cells left of the title: the cursor's bar, the day, the marks."""
-        return 1 + (self.day + 1 if self.day else 0) + 6
-
 
 class Look(NamedTuple):
     """How this row is shown now; together with the row it is everything the strip depends on."""

@@ -37,8 +37,6 @@ from analyst_cli.desktop.elements import Display, Node, Permission, Rect, Snapsh
 
 __all__ = ["FakeBackend", "open_backend"]
 
-VERIFY_S = 0.2  # how long it looks for an effect
-
 
 @asynccontextmanager
 async def open_backend(script: Path | dict[str, Any] | None = None) -> AsyncIterator["FakeBackend"]:

@@ -11,7 +11,6 @@ __all__ = [
     "DIALOG_ROLES",
     "KEYS_ONLY_ROLES",
     "PRESS_ROLES",
-    "TOP_LEVEL_ROLES",
     "Role",
     "State",
     "ax_names",
@@ -72,7 +71,6 @@ class State(IntEnum):
 
 
 DIALOG_ROLES = frozenset({Role.ALERT, Role.COLOR_CHOOSER, Role.DIALOG, Role.FILE_CHOOSER, Role.FONT_CHOOSER})
-TOP_LEVEL_ROLES = DIALOG_ROLES | {Role.FRAME, Role.WINDOW}
 CHECKABLE_ROLES = frozenset(
     {Role.CHECK_BOX, Role.CHECK_MENU_ITEM, Role.RADIO_BUTTON, Role.RADIO_MENU_ITEM, Role.TOGGLE_BUTTON, Role.SWITCH}
 )

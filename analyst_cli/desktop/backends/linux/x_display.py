@@ -28,7 +28,6 @@ __all__ = [
     "display_name",
     "is_wayland",
     "open_display",
-    "property_text",
     "property_values",
     "root_of",
     "text_in",
@@ -189,11 +188,6 @@ def text_in(question: Any) -> str | None:
 def property_values(display: Any, window: Any, name: str) -> list[int]:
     """Read a property of numbers."""
     return values_in(ask_property(display, window, name))
-
-
-def property_text(display: Any, window: Any, name: str) -> str | None:
-    """Read a property of text."""
-    return text_in(ask_property(display, window, name))
 
 
 def _answer(question: Any) -> tuple[int, Any]:
