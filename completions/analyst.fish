@@ -145,7 +145,7 @@ complete -c analyst -n "__analyst_at 'desktop evidence'" -a open -d 'Open the la
 complete -c analyst -n "__analyst_at 'desktop evidence'" -a show -d 'Show one execution - its files, events and result'
 complete -c analyst -n "__analyst_at 'desktop evidence'" -a verify -d 'Check that no event or file was changed, removed or added; exit 1 whe…'
 complete -c analyst -n "__analyst_at 'desktop evidence'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'desktop evidence list'" -l json -d 'Print JSON lines'
+complete -c analyst -n "__analyst_at 'desktop evidence list'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'desktop evidence list'" -l last -d 'How many' -x
 complete -c analyst -n "__analyst_at 'desktop evidence list'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop evidence list'" -F
@@ -322,21 +322,21 @@ complete -c analyst -n "__analyst_at 'gateway audit'" -l user -d 'Only what is a
 complete -c analyst -n "__analyst_at 'gateway audit'" -l limit -d 'How many lines, newest first' -x
 complete -c analyst -n "__analyst_at 'gateway audit'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway audit'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
-complete -c analyst -n "__analyst_at 'gateway audit'" -l json -d 'One JSON object a line'
+complete -c analyst -n "__analyst_at 'gateway audit'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway audit'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway devices'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway devices'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
-complete -c analyst -n "__analyst_at 'gateway devices'" -l json -d 'One JSON object a line'
+complete -c analyst -n "__analyst_at 'gateway devices'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway devices'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway devices'" -a '(__analyst_words users)'
-complete -c analyst -n "__analyst_at 'gateway health'" -l socket -d 'Dispatch socket' -r -F
-complete -c analyst -n "__analyst_at 'gateway health'" -l json -d 'As one JSON object'
+complete -c analyst -n "__analyst_at 'gateway health'" -l socket -d 'Dispatch socket of the gateway' -r -F
+complete -c analyst -n "__analyst_at 'gateway health'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'gateway health'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway invite'" -l days -d 'How long the link can be used' -x
 complete -c analyst -n "__analyst_at 'gateway invite'" -l url -d 'Address of the portal, if it is not the configured one' -x
 complete -c analyst -n "__analyst_at 'gateway invite'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway invite'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
-complete -c analyst -n "__analyst_at 'gateway invite'" -l json -d 'One JSON object a line'
+complete -c analyst -n "__analyst_at 'gateway invite'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway invite'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway invite'" -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'gateway revoke'" -l user -d 'Everything of this person - all devices, tokens and sessions' -x -a '(__analyst_words users)'
@@ -359,21 +359,21 @@ complete -c analyst -n "__analyst_at 'gateway serve'" -l no-portal -l portal -d 
 complete -c analyst -n "__analyst_at 'gateway serve'" -l public-url -d 'How browsers reach the portal, for instance https -//alerts.example.c…' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l dev-user -d 'Let everybody on this machine in as this user; loopback only' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l no-telegram -l telegram -d 'Run the Telegram bot, or not'
-complete -c analyst -n "__analyst_at 'gateway serve'" -l socket -d 'Dispatch socket' -r -F
+complete -c analyst -n "__analyst_at 'gateway serve'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'gateway serve'" -l set -d 'Any other setting; may be repeated' -x
 complete -c analyst -n "__analyst_at 'gateway serve'" -l verbose -s v -d 'Log more'
 complete -c analyst -n "__analyst_at 'gateway serve'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway settings'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway settings'" -l set -d 'Any other setting; may be repeated' -x
-complete -c analyst -n "__analyst_at 'gateway settings'" -l json -d 'As one JSON object a line'
+complete -c analyst -n "__analyst_at 'gateway settings'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway settings'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'gateway users'" -l disable -d 'Shut a person out - devices, tokens and sessions end' -x
 complete -c analyst -n "__analyst_at 'gateway users'" -l enable -d 'Let a person in again' -x
 complete -c analyst -n "__analyst_at 'gateway users'" -l connect -d 'Let the next sign-in with this verified address become this person' -x
 complete -c analyst -n "__analyst_at 'gateway users'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'gateway users'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
-complete -c analyst -n "__analyst_at 'gateway users'" -l json -d 'One JSON object a line'
+complete -c analyst -n "__analyst_at 'gateway users'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'gateway users'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'inbox'" -l offline -d 'Show what is here and connect to nothing'
 complete -c analyst -n "__analyst_at 'inbox'" -l theme -d 'auto, dark, light, contrast or ansi' -x -a 'auto dark light contrast ansi'
@@ -486,15 +486,15 @@ complete -c analyst -n "__analyst_at 'scripts explain'" -a '(__analyst_words scr
 complete -c analyst -n "__analyst_at 'scripts history'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'scripts history'" -l state -d 'Folder of history, cooldowns and logs ANALYST_NOTIFICATIONS_DIR, ~/.n…' -r -F
 complete -c analyst -n "__analyst_at 'scripts history'" -l limit -s n -d 'How many runs' -x
-complete -c analyst -n "__analyst_at 'scripts history'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts history'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'scripts history'" -l plain -d 'Print sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'scripts history'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts history'" -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'scripts list'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'scripts list'" -l state -d 'Folder of history, cooldowns and logs ANALYST_NOTIFICATIONS_DIR, ~/.n…' -r -F
 complete -c analyst -n "__analyst_at 'scripts list'" -l remote -d 'The scripts on the server, asked through the portal, not those of thi…'
-complete -c analyst -n "__analyst_at 'scripts list'" -l server -d 'Which server, with --remote ANALYST_SERVER, the one chosen last' -x -a '(__analyst_words servers)'
-complete -c analyst -n "__analyst_at 'scripts list'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts list'" -l server -d 'Which server, with --remote; else ANALYST_SERVER, else the server use…' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'scripts list'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'scripts list'" -l plain -d 'Print sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'scripts list'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts new'" -l from -d 'The sample to begin with; --samples lists them' -x
@@ -508,13 +508,13 @@ complete -c analyst -n "__analyst_at 'scripts run'" -l socket -d 'The gateway’
 complete -c analyst -n "__analyst_at 'scripts run'" -l user -d 'Who gets the alerts ANALYST_USER, the account’s name' -x -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'scripts run'" -l python -d 'Python that runs the scripts ANALYST_SCRIPT_PYTHON, ~/.venv/bin/pytho…' -r -F
 complete -c analyst -n "__analyst_at 'scripts run'" -l remote -d 'The scripts on the server, asked through the portal, not those of thi…'
-complete -c analyst -n "__analyst_at 'scripts run'" -l server -d 'Which server, with --remote ANALYST_SERVER, the one chosen last' -x -a '(__analyst_words servers)'
-complete -c analyst -n "__analyst_at 'scripts run'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts run'" -l server -d 'Which server, with --remote; else ANALYST_SERVER, else the server use…' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'scripts run'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'scripts run'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts run'" -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'scripts test'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'scripts test'" -l python -d 'Python that runs the scripts ANALYST_SCRIPT_PYTHON, ~/.venv/bin/pytho…' -r -F
-complete -c analyst -n "__analyst_at 'scripts test'" -l json -d 'Print JSON, one object a line'
+complete -c analyst -n "__analyst_at 'scripts test'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'scripts test'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts test'" -a '(__analyst_words scripts)'
 complete -c analyst -n "__analyst_at 'search'" -l unread -s u -d 'Only unread ones'
@@ -562,7 +562,7 @@ complete -c analyst -n "__analyst_at 'snooze'" -l server -d 'Whose inbox; else A
 complete -c analyst -n "__analyst_at 'snooze'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'snooze'" -a '(__analyst_words ids)'
 complete -c analyst -n "__analyst_at 'status'" -l user -s u -d 'Only for this user' -x -a '(__analyst_words users)'
-complete -c analyst -n "__analyst_at 'status'" -l json -d 'As one JSON object'
+complete -c analyst -n "__analyst_at 'status'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'status'" -l plain -d 'Sentences without columns, for screen readers'
 complete -c analyst -n "__analyst_at 'status'" -l socket -d 'Dispatch socket of the gateway' -r -F
 complete -c analyst -n "__analyst_at 'status'" -l help -s h -d 'Show this message and exit'
@@ -585,7 +585,7 @@ complete -c analyst -n "__analyst_at 'token'" -a issue -d 'Issue a token with th
 complete -c analyst -n "__analyst_at 'token'" -a publishers -d 'List the tokens of remote publishers; the tokens themselves cannot be…'
 complete -c analyst -n "__analyst_at 'token'" -a refresh -d 'Exchange a token for a new one, also within 7 days after it expired'
 complete -c analyst -n "__analyst_at 'token'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'token inspect'" -l server -d 'Address of the portal; else the server used last' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'token inspect'" -l server -d 'Address of the portal; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'token inspect'" -l stdin -d 'Take the token from standard input, not the stored one'
 complete -c analyst -n "__analyst_at 'token inspect'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'token inspect'" -l help -s h -d 'Show this message and exit'
@@ -600,9 +600,9 @@ complete -c analyst -n "__analyst_at 'token issue'" -l help -s h -d 'Show this m
 complete -c analyst -n "__analyst_at 'token issue'" -a '(__analyst_words users)'
 complete -c analyst -n "__analyst_at 'token publishers'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'token publishers'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
-complete -c analyst -n "__analyst_at 'token publishers'" -l json -d 'Print one JSON object'
+complete -c analyst -n "__analyst_at 'token publishers'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'token publishers'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'token refresh'" -l server -d 'Address of the portal; else the server used last' -x -a '(__analyst_words servers)'
+complete -c analyst -n "__analyst_at 'token refresh'" -l server -d 'Address of the portal; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'token refresh'" -l stdin -d 'Take the token from standard input, not the stored one'
 complete -c analyst -n "__analyst_at 'token refresh'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'watch'" -l json -d 'Print one JSON object a line'

@@ -21,7 +21,7 @@ recipe = typer.Typer(
 )
 
 WORKSPACE = typer.Argument(..., metavar="WS", help="The workspace.", file_okay=False)
-AS_JSON = typer.Option(False, "--json", help="Print JSON lines.")
+AS_JSON = typer.Option(False, "--json", help="Print one JSON object a line.")
 
 
 @evidence.command("list")

@@ -85,7 +85,7 @@ def status(
     id_: str = typer.Argument(metavar="ID", help="The notification, as `analyst dispatch` printed it."),
     *,
     user: str | None = typer.Option(None, "--user", "-u", help="Only for this user."),
-    as_json: bool = typer.Option(False, "--json", help="As one JSON object."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     plain: bool = typer.Option(False, "--plain", help="Sentences without columns, for screen readers."),
     socket: Path | None = _socket_option,
 ) -> None:

@@ -38,7 +38,7 @@ app = typer.Typer(
 
 gateway_admin.add_commands(app)
 
-_socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch socket.")
+_socket_option = typer.Option(None, "--socket", metavar="PATH", help="Dispatch socket of the gateway.")
 _set_option = typer.Option([], "--set", metavar="PART.NAME=VALUE", help="Any other setting; may be repeated.")
 
 
@@ -89,7 +89,7 @@ def serve(
 def health(
     *,
     socket: Path | None = _socket_option,
-    json: bool = typer.Option(False, "--json", help="As one JSON object."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Ask the gateway of this machine how it is and who is connected.
 
@@ -111,7 +111,7 @@ def show_settings(
     *,
     config: Path | None = CONFIG,
     settings: list[str] = _set_option,
-    json: bool = typer.Option(False, "--json", help="As one JSON object a line."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
 ) -> None:
     """List every setting: its value now, where that comes from, its environment variable, its meaning.
 

@@ -26,7 +26,7 @@ __all__ = ["accounts_of", "add_commands", "open_accounts_file", "refuse_shut_out
 
 DAY_S = 86_400.0
 
-_json_option = typer.Option(False, "--json", help="One JSON object a line.")
+_json_option = typer.Option(False, "--json", help="Print one JSON object a line.")
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -46,13 +46,13 @@ app = typer.Typer(
 STDERR_SHOWN_CHARS = 2_000  # of up to 16 KiB that history keeps
 
 NAME = typer.Argument(..., metavar="NAME", help="The script's name, with or without .py.")
-JSON = typer.Option(False, "--json", help="Print JSON, one object a line.")
+JSON = typer.Option(False, "--json", help="Print one JSON object a line.")
 PLAIN = typer.Option(False, "--plain", help="Print sentences without columns, for screen readers.")
 REMOTE = typer.Option(
     False, "--remote", help="The scripts on the server, asked through the portal, not those of this machine."
 )
 SERVER = typer.Option(
-    None, "--server", metavar="URL", help="Which server, with --remote [ANALYST_SERVER, the one chosen last]."
+    None, "--server", metavar="URL", help="Which server, with --remote; else ANALYST_SERVER, else the server used last."
 )
 
 

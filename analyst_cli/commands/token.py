@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 _json_option = typer.Option(False, "--json", help="Print one JSON object.")
-_server_option = typer.Option(None, "--server", metavar="URL", help="Address of the portal; else the server used last.")
+_server_option = typer.Option(
+    None, "--server", metavar="URL", help="Address of the portal; else ANALYST_SERVER, else the server used last."
+)
 _stdin_option = typer.Option(False, "--stdin", help="Take the token from standard input, not the stored one.")
 
 
@@ -53,7 +55,12 @@ def issue(
 
 
 @app.command()
-def publishers(*, config: Path | None = CONFIG, data: Path | None = DATA, json: bool = _json_option) -> None:
+def publishers(
+    *,
+    config: Path | None = CONFIG,
+    data: Path | None = DATA,
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
+) -> None:
     """List the tokens of remote publishers; the tokens themselves cannot be shown again.
 
     Example: analyst token publishers
