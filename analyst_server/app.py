@@ -103,9 +103,8 @@ async def running(settings: Settings, *, data_dir: Path, socket: Path) -> AsyncI
             limits=_limits(settings.gateway),
         )
         publisher = Publisher(hub, add_image=images.put_file, limits=_user_limits(settings.gateway))
-        files = stack.enter_context(
-            contextlib.ExitStack()
-        )  # closed after the background tasks that use them have ended
+        # closed after the background tasks that use them have ended
+        files = stack.enter_context(contextlib.ExitStack())
         start = await stack.enter_async_context(_background())
         await _begun(start, hub.run)
         start(keep_up(log, images, _retention(settings)))

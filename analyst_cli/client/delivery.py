@@ -78,10 +78,8 @@ class Delivery:
         self._sent = sent
         self.told_pos = told_pos
         self._reason: RecoveryReason | None = None
-        self._missed_seqs = (
-            0 if sent is None else sent.seq,
-            0,
-        )  # of the server's log: after the first, not after the second
+        # of the server's log: after the first, not after the second
+        self._missed_seqs = (0 if sent is None else sent.seq, 0)
         self._seen_revision: tuple[int, int] | None = None
         self._more_to_tell = False
         self._sent_refs: set[str] = set()
@@ -113,9 +111,8 @@ class Delivery:
 
     def _store(self, events: Sequence[SessionEvent], *, is_part: bool) -> _Stored:
         """Do everything that touches the file; runs in a thread, because another process may hold it for a while."""
-        others, _ = (
-            self._inbox.revision()
-        )  # before anything is read: what another process stores from here on is seen the next time
+        # before anything is read: what another process stores from here on is seen the next time
+        others, _ = self._inbox.revision()
         changed = self._seen_revision is not None and others != self._seen_revision[0]
         changed = self._store_events(events, is_part=is_part) or changed
         marks = self._marks()

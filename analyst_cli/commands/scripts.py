@@ -254,9 +254,8 @@ def history(
     with server_errors(), _history(settings) as past:
         runs = known_runs(settings, past, name.removesuffix(".py"), limit=limit)
         if name and not runs:
-            find_script(
-                settings.scripts_dir, name
-            )  # a slip of the keyboard is told apart from a script that has not run
+            # a slip of the keyboard is told apart from a script that has not run
+            find_script(settings.scripts_dir, name)
     if json:
         for record in runs:
             output.json_line(asdict(record))

@@ -103,9 +103,8 @@ def _ended_by_closed_pipe() -> Iterator[None]:
         if task is not None:
             task.cancel()
 
-    loop.add_reader(
-        output_fd, reader_is_gone
-    )  # nothing can be read there: the loop only wakes for the error that a closed pipe is
+    # nothing can be read there: the loop only wakes for the error that a closed pipe is
+    loop.add_reader(output_fd, reader_is_gone)
     try:
         yield
     except asyncio.CancelledError:

@@ -154,9 +154,8 @@ class Execution:
         fcntl.flock(self._index_fd, fcntl.LOCK_EX)
         try:
             size = os.fstat(self._index_fd).st_size
-            torn = (
-                size > 0 and os.pread(self._index_fd, 1, size - 1) != b"\n"
-            )  # a host was killed in the middle of a line
+            # a host was killed in the middle of a line
+            torn = size > 0 and os.pread(self._index_fd, 1, size - 1) != b"\n"
             line = (b"\n" if torn else b"") + line
             if os.write(self._index_fd, line) != len(line):
                 raise OSError(errno.ENOSPC, "the line was written only in part")

@@ -33,9 +33,8 @@ class ChainedLines:
         line = msgspec.json.encode({**members, "seq": self.seq + 1, "prevHash": self.last_hash})
         written = os.write(self._fd, line + b"\n")
         if written != len(line) + 1:
-            raise OSError(
-                28, "the line was written only in part"
-            )  # ENOSPC: a regular file writes less only when it is full
+            # ENOSPC: a regular file writes less only when it is full
+            raise OSError(28, "the line was written only in part")
         self.seq += 1
         self.last_hash = hashlib.sha256(line).hexdigest()
 

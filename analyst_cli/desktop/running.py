@@ -22,9 +22,8 @@ async def run_under(reins: Reins, work: Coroutine[Any, Any, dict[str, Any]]) -> 
     try:
         await asyncio.wait({task, stopped}, timeout=reins.remaining_s() + FINISH_S, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            reins.stop(
-                StopCause.DEADLINE, whatever=True
-            )  # unless something else stopped it, it was sealed and did not end in time
+            # unless something else stopped it, it was sealed and did not end in time
+            reins.stop(StopCause.DEADLINE, whatever=True)
             await _cut(task, reins)
             raise reins.problem()
         return task.result()

@@ -47,9 +47,8 @@ class Doorway:
         """Accept at another socket from now on; open conversations go on."""
         if self._accepting is not None:
             self._accepting.cancel()
-            await asyncio.gather(
-                self._accepting, return_exceptions=True
-            )  # before its descriptor can be somebody else's
+            # before its descriptor can be somebody else's
+            await asyncio.gather(self._accepting, return_exceptions=True)
         self._listener.close()
         self.open(listener)
 

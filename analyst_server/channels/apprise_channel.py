@@ -47,9 +47,8 @@ class AppriseChannel:
         self._timeout_s = timeout_s
         self._now = now
         self._sent_at: dict[str, float] = {}
-        self._threads = ThreadPoolExecutor(
-            MAX_THREADS, thread_name_prefix="apprise"
-        )  # a service that hangs keeps none of the loop's
+        # a service that hangs keeps none of the loop's
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="apprise")
 
     def close(self) -> None:
         """Begin nothing more; what is under way ends with its own time limit."""

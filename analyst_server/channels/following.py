@@ -50,9 +50,8 @@ class Following:
         self._look_at_all_s = look_at_all_s
         self._all_seen_at = -look_at_all_s
         self._last_problem = ""
-        self._looking = (
-            asyncio.Lock()
-        )  # of two looks at once, one could take away what the other has just begun, or queue it again
+        # of two looks at once, one could take away what the other has just begun, or queue it again
+        self._looking = asyncio.Lock()
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -124,9 +124,8 @@ def _make(file: Path) -> bool:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            os.link(
-                fresh, file
-            )  # fails if the name is taken: nobody's secret is replaced, and nobody reads half of one
+            # fails if the name is taken: nobody's secret is replaced, and nobody reads half of one
+            os.link(fresh, file)
         finally:
             with contextlib.suppress(OSError):
                 fresh.unlink()

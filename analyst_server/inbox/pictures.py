@@ -57,9 +57,8 @@ def _encoded_anew(opened: ImageFile) -> bytes:
         if opened.width * opened.height > MAX_IMAGE_PIXELS:
             raise TooLarge(f"the image has more than {MAX_IMAGE_PIXELS // 1_000_000} megapixels", "make it smaller")
         opened.load()
-        picture: Image = ImageOps.exif_transpose(
-            opened
-        )  # upright: the note that it is not goes with the other metadata
+        # upright: the note that it is not goes with the other metadata
+        picture: Image = ImageOps.exif_transpose(opened)
         if picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
             picture = picture.convert("RGB")
         transparency = picture.info.get("transparency")

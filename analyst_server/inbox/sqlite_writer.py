@@ -62,9 +62,8 @@ class LogWriter:
         self.epoch = epoch_of(self._connection)
         self._told = last_seq(self._connection)  # every event up to here was passed on, or nobody was listening
         self.recent = self._loaded(self._connection)  # replaced by a fold; take it before you begin to read
-        self._uids = _users(
-            self._connection
-        )  # those that were here at the start, and those that this writer has met since
+        # those that were here at the start, and those that this writer has met since
+        self._uids = _users(self._connection)
         self._file = identity_of(path)
         self._seen_version = -1  # of the file as this connection sees it; -1: not looked at
         self._problem = ""  # the last one that was logged

@@ -35,9 +35,8 @@ class _Scale:
         return self.left + self.width * (index + 0.5) / self.points
 
     def y(self, value: float) -> float:
-        return TOP + _PLOT_H * (
-            1 - (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
-        )  # halves: no sum overflows
+        # halves: no sum overflows
+        return TOP + _PLOT_H * (1 - (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2))
 
 
 def chart_svg(chart: Chart) -> str:

@@ -138,9 +138,8 @@ async def session_of(request: web.Request) -> Session:
     if session is None:
         sessions = request.app[SESSIONS]
         key = request.cookies.get(sessions.cookie, "")
-        by_person = (
-            request.headers.get("Sec-Fetch-Dest") != "empty"
-        )  # not a page's own script, which asks as long as it is open
+        # not a page's own script, which asks as long as it is open
+        by_person = request.headers.get("Sec-Fetch-Dest") != "empty"
         session = await sessions.database.run(sessions.store.read, key, by_person=by_person) if key else Session()
         request[_SESSION] = session
     return session

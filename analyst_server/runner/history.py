@@ -14,9 +14,8 @@ from analyst_server.side_file import SideFile
 
 __all__ = ["History", "WaitingAlert"]
 
-CLOCK_CORRECTED_S = (
-    3 * 3_600.0
-)  # a clock set back by more was wrong before, as cron(8) has it: its due times count for nothing
+# a clock set back by more was wrong before, as cron(8) has it: its due times count for nothing
+CLOCK_CORRECTED_S = 3 * 3_600.0
 KEPT_RUNS = 2_000  # of each script: a week at one every 5 minutes
 
 _MIGRATIONS = (

@@ -244,9 +244,8 @@ class ClientSession:
                     return [SignedIn(username, 1, None), ReplayFinished()]
                 self.phase = Phase.CATCHING_UP
                 if message.recovered:
-                    self._cursor = self._cursor or Cursor(
-                        message.epoch, 0
-                    )  # whatever comes is new to a device without one
+                    # whatever comes is new to a device without one
+                    self._cursor = self._cursor or Cursor(message.epoch, 0)
                     return [SignedIn(username, protocol, None)]
                 self._cursor = Cursor(message.epoch, message.seq or 0)
                 self._taking_snapshot = True

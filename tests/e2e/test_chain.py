@@ -55,9 +55,8 @@ def test_a_script_looks_at_data_and_its_alert_with_its_chart_is_in_the_inbox_of_
         assert eventually(lambda: "Revenue of IBM down 18.9" in screen()), screen()
         assert eventually(lambda: "● live" in screen()), screen()
         subprocess.run([*tmux, "send-keys", "-t", "s", "Enter"], check=True)
-        assert eventually(lambda: re.search("[\u2800-\u28ff]", screen())), (
-            screen()
-        )  # the chart, drawn with braille dots
+        # the chart, drawn with braille dots
+        assert eventually(lambda: re.search("[\u2800-\u28ff]", screen())), screen()
         system.run("dispatch", "--user", "petr", "--title", "Live arrival", "--message", "now")
         subprocess.run([*tmux, "send-keys", "-t", "s", "Escape"], check=True)
         assert eventually(lambda: "Live arrival" in screen()), screen()

@@ -51,9 +51,8 @@ class OldGateway:
                     content = json.loads(message.data)
                     if content.get("type") == "pong":
                         heartbeat.cancel()
-                        heartbeat = asyncio.create_task(
-                            self._heartbeat(socket)
-                        )  # as documented: a pong restarts the task
+                        # as documented: a pong restarts the task
+                        heartbeat = asyncio.create_task(self._heartbeat(socket))
                         await self.pongs.put(user)
                     else:
                         self.unknown.append(content)

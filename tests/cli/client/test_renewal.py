@@ -70,9 +70,8 @@ async def test_a_token_is_renewed_before_its_end_and_within_the_grace_after_it(
 async def test_after_the_grace_the_person_has_to_sign_in_again(world: World) -> None:
     store_token(world.url, await world.linked("petr"), insecure=True)
     world.clock.forward(37.1 * DAY_S)
-    token = await renewed_token(
-        world.url, world.clock.now
-    )  # nothing can be renewed: whoever uses it is told to sign in
+    # nothing can be renewed: whoever uses it is told to sign in
+    token = await renewed_token(world.url, world.clock.now)
     async with world.program(token.value) as app, app.get("/api/desktop/devices") as answer:
         assert answer.status == 401
 

@@ -33,9 +33,8 @@ async def test_a_gtk_4_program_is_seen_pressed_and_typed_into(backend: Backend, 
     outcome = await backend.perform(Press(target=await find(backend, "Increment")), Reins())
     assert [event["count"] for event in await four.logged("click")] == [1]
     assert outcome.effect is Effect.CONFIRMED
-    outcome = await backend.perform(
-        Press(target=await find(backend, "Check me")), Reins()
-    )  # by the pointer: the places are right
+    # by the pointer: the places are right
+    outcome = await backend.perform(Press(target=await find(backend, "Check me")), Reins())
     assert [event["on"] for event in await four.logged("check")] == [True]
     for title, event in (("name entry", "entry"), ("notes", "notes"), ("password entry", "secret")):
         outcome = await backend.perform(TypeText(text=MIXED, target=await find(backend, title)), Reins())

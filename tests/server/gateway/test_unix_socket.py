@@ -107,9 +107,8 @@ def test_of_many_that_start_together_on_a_stale_socket_one_wins(
 ) -> None:
     path = tmp_path / "ws.sock"
     left_behind(path)
-    monkeypatch.setattr(
-        unix_socket, "_with_umask", lambda _mask, act: act()
-    )  # the umask is the process's: no threads there
+    # the umask is the process's: no threads there
+    monkeypatch.setattr(unix_socket, "_with_umask", lambda _mask, act: act())
 
     def start(_: int) -> BoundSocket | None:
         try:

@@ -141,9 +141,8 @@ async def test_everything_works_without_javascript(served: Served, browser: Chro
     async with served.signed_in(browser) as page:
         await page.look(width=390, dark=False, scripts=False)
         await page.open(f"{served.url}/")
-        await page.command(
-            "Emulation.setScriptExecutionDisabled", value=False
-        )  # the test asks by script what the page shows
+        # the test asks by script what the page shows
+        await page.command("Emulation.setScriptExecutionDisabled", value=False)
         assert await page.js("document.querySelector('li details svg.chart polyline') !== null")
         await page.command("Emulation.setScriptExecutionDisabled", value=True)
         root = (await page.command("DOM.getDocument"))["root"]["nodeId"]

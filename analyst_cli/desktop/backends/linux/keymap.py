@@ -96,9 +96,8 @@ class Keymap:
             if len(row) > level and row[level]:
                 self._second.setdefault(row[level], Stroke(keycode, shifted=level == 3))
         if len(row) > 1 and row[1] == 0 and XK.XK_a <= row[0] <= XK.XK_z:
-            self._strokes.setdefault(
-                row[0] - (XK.XK_a - XK.XK_A), Stroke(keycode, shifted=True)
-            )  # the capital is implied
+            # the capital is implied
+            self._strokes.setdefault(row[0] - (XK.XK_a - XK.XK_A), Stroke(keycode, shifted=True))
 
     def named(self, name: str) -> Stroke | None:
         """Find the key of the contract's name; None where the layout has none."""

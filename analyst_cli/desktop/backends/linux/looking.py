@@ -49,9 +49,8 @@ class Scene:
 
     front: XWindow | None = None
     windows: list[XWindow] = field(default_factory=list)  # front to back
-    gtk_margins: dict[int, tuple[int, int]] = field(
-        default_factory=dict
-    )  # left and top shadow of self-decorated windows
+    # left and top shadow of self-decorated windows
+    gtk_margins: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def app(self) -> AppIdentity | None:
