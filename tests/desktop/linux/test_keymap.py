@@ -16,7 +16,6 @@ from analyst_cli.desktop.chords import normalized_chord
 
 FIRST = 8
 WIDTH = 4
-SHIFT_KEYSYM = XK.XK_Shift_L
 NAMED_KEYS = [
     "Return",
     "Tab",
