@@ -40,6 +40,7 @@ class Setting(NamedTuple):
     allowed: str
     help: str
     short_variable: str = ""
+    choices: tuple[str, ...] = ()  # empty: not one of a few words
 
     @property
     def variable(self) -> str:
@@ -105,7 +106,7 @@ def _time_zone(typed: str) -> str:
 
 def _choice(key: str, default: str, words: str, help_: str, variable: str = "") -> Setting:
     allowed = words.split()
-    return Setting(key, default, _one_of(*allowed), f"one of {', '.join(allowed)}", help_, variable)
+    return Setting(key, default, _one_of(*allowed), f"one of {', '.join(allowed)}", help_, variable, tuple(allowed))
 
 
 THEMES = "auto dark light contrast ansi"

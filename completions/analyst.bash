@@ -246,7 +246,7 @@ _analyst() {
     "config get") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; _analyst_words settings; fi ;;
     "config list") if [[ $cur == -* ]]; then _analyst_reply '--show-origin --json --help -h'; else _analyst_reply ''; fi ;;
     "config path") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; fi ;;
-    "config set") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; _analyst_words settings; fi ;;
+    "config set") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; _analyst_words assignments; fi ;;
     "config unset") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply ''; _analyst_words settings; fi ;;
     "demo") if [[ $cur == -* ]]; then _analyst_reply '--pace --once --help -h'; else _analyst_reply ''; fi ;;
     "desktop") if [[ $cur == -* ]]; then _analyst_reply '--help -h'; else _analyst_reply 'abort abort-demo approvals click dismiss-modal doctor evidence find highlight host hotkey issue-confirm list-modals mcp observe panic ping recipe reload reset rpc serve service session start status stop type-text wait-until'; fi ;;
@@ -354,7 +354,7 @@ _analyst_words() {
   local word rest="${last%"$cur"}"
   while IFS=$'\t' read -r word _; do
     [[ $word == "$last"* ]] && COMPREPLY+=("${word#"$rest"}")
-  done < <(analyst __complete "$1" "$last" 2>/dev/null)
+  done < <(analyst __complete "$1" "$last" "$prev" 2>/dev/null)
 }
 _analyst_files() {
   local word; while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$cur")

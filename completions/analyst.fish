@@ -14,7 +14,9 @@ function __analyst_at
     test "$at" = "$argv[1]"
 end
 function __analyst_words
-    analyst __complete $argv[1] (commandline -ct | string replace -r '^-[^=]*=' '') 2>/dev/null
+    set -l typed (commandline -ct | string replace -r '^-[^=]*=' '')
+    set -l before (commandline -opc)
+    analyst __complete $argv[1] "$typed" "$before[-1]" 2>/dev/null
 end
 complete -c analyst -f
 complete -c analyst -n "__analyst_at ''" -a badge -d 'Print the unread count and the newest unread title, from this machine…'
@@ -64,7 +66,7 @@ complete -c analyst -n "__analyst_at 'config list'" -l json -d 'Print one JSON o
 complete -c analyst -n "__analyst_at 'config list'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'config path'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'config set'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'config set'" -a '(__analyst_words settings)'
+complete -c analyst -n "__analyst_at 'config set'" -a '(__analyst_words assignments)'
 complete -c analyst -n "__analyst_at 'config unset'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'config unset'" -a '(__analyst_words settings)'
 complete -c analyst -n "__analyst_at 'demo'" -l pace -d 'Seconds between two alerts while the inbox is open' -x

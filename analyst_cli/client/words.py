@@ -1,6 +1,7 @@
 """Words that a shell completes from what lies on this machine: ids, script names, tags, users, servers, settings.
 
-Answers `analyst __complete KIND PREFIX` before Typer is loaded, so that TAB does not wait. Never fails: without a store there is nothing to complete.
+Answers `analyst __complete KIND PREFIX PREVIOUS` (the last is the word before) before Typer is loaded, so that TAB does not wait. Never fails:
+without a store there is nothing to complete.
 """
 
 import sys
@@ -15,21 +16,22 @@ _AT_MOST = 50
 Words = list[tuple[str, str]]  # word, what it is
 
 
-def words_of(kind: str, prefix: str) -> Words:
+def words_of(kind: str, prefix: str, previous: str = "") -> Words:
     """Return the words of a kind that begin with what is typed so far."""
     find = KINDS.get(kind)
     if find is None:
         return []
     try:
-        return [(word, what) for word, what in find(prefix) if word.startswith(prefix)][:_AT_MOST]
+        words = _setting_values(previous) if kind == "assignments" and previous != "set" else find(prefix)
+        return [(word, what) for word, what in words if word.startswith(prefix)][:_AT_MOST]
     except AnalystError:
         return []
 
 
 def print_words(arguments: Sequence[str]) -> None:
     """Print a line a word, with what it is behind a tab: what the completion scripts of `analyst completion` read."""
-    kind, prefix = (*arguments, "", "")[:2]
-    for word, what in words_of(kind, prefix):
+    kind, prefix, previous = (*arguments, "", "", "")[:3]
+    for word, what in words_of(kind, prefix, previous):
         if (
             word == inert_line(word) and " " not in word
         ):  # a shell would have to quote it, and nobody could see what it is
@@ -77,6 +79,18 @@ def _settings(_: str) -> Words:
     return [(setting.key, setting.help) for setting in SETTINGS]
 
 
+def _setting_values(key: str) -> Words:
+    """Return what a setting can be; nothing for an unknown one, and for one that takes more than a few words."""
+    from analyst_cli.config import SETTINGS  # noqa: PLC0415
+
+    for setting in SETTINGS:
+        if setting.key == key:
+            return [
+                (word, "") for word in (("true", "false") if isinstance(setting.default, bool) else setting.choices)
+            ]
+    return []
+
+
 KINDS: dict[str, Callable[[str], Words]] = {
     "ids": _ids,
     "scripts": _scripts,
@@ -84,4 +98,5 @@ KINDS: dict[str, Callable[[str], Words]] = {
     "users": _users,
     "servers": _servers,
     "settings": _settings,
+    "assignments": _settings,  # a key, and then its value
 }

@@ -1,7 +1,7 @@
 """Write completion scripts for bash, zsh and fish from the command tree.
 
 Commands and options are in the script itself, so completing them starts no process; ids, script names, tags, users and servers come from
-`analyst __complete KIND PREFIX`, which answers from the local store within milliseconds.
+`analyst __complete KIND PREFIX PREVIOUS`, which answers from the local store within milliseconds.
 """
 
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _bash_lines(root: Node) -> Iterator[str]:
     yield '  local word rest="${last%"$cur"}"'
     yield "  while IFS=$'\\t' read -r word _; do"
     yield '    [[ $word == "$last"* ]] && COMPREPLY+=("${word#"$rest"}")'
-    yield '  done < <(analyst __complete "$1" "$last" 2>/dev/null)'
+    yield '  done < <(analyst __complete "$1" "$last" "$prev" 2>/dev/null)'
     yield "}"
     yield "_analyst_files() {"
     yield '  local word; while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$cur")'
@@ -115,10 +115,10 @@ def _bash_values(values: Values) -> str:
 
 _ZSH_WORDS = (
     "_analyst_words() {",
-    "  local -a words; local word what",
+    '  local previous="${(Q)words[CURRENT-1]}"; local -a words; local word what',
     "  while IFS=$'\\t' read -r word what; do",
     '    words+=("${word//:/\\\\:}${what:+:$what}")',
-    '  done < <(analyst __complete "$1" "${(Q)PREFIX}" 2>/dev/null)',
+    '  done < <(analyst __complete "$1" "${(Q)PREFIX}" "$previous" 2>/dev/null)',
     '  _describe -t words "$1" words',
     "}",
 )
@@ -199,7 +199,9 @@ def _fish_position(root: Node) -> Iterator[str]:
     yield '    test "$at" = "$argv[1]"'
     yield "end"
     yield "function __analyst_words"
-    yield "    analyst __complete $argv[1] (commandline -ct | string replace -r '^-[^=]*=' '') 2>/dev/null"
+    yield "    set -l typed (commandline -ct | string replace -r '^-[^=]*=' '')"
+    yield "    set -l before (commandline -opc)"
+    yield '    analyst __complete $argv[1] "$typed" "$before[-1]" 2>/dev/null'
     yield "end"
 
 

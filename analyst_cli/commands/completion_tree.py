@@ -106,7 +106,7 @@ def _values(parameter: Any, path: tuple[str, ...]) -> Values:
     if parameter.name in _FIXED:
         return Values(words=tuple(_FIXED[parameter.name]))
     if path[:1] == ("config",) and parameter.name == "key":
-        return Values(kind="settings")
+        return Values(kind="assignments" if path[-1] == "set" else "settings")
     kind = _BY_NAME.get(parameter.name or "", "")
     if path[:1] == ("scripts",) and parameter.name == "name":
         kind = "scripts"

@@ -16,6 +16,7 @@ from analyst_cli.app import COMMANDS
 from analyst_cli.client.accounts import Account
 from analyst_cli.client.servers import KnownServer, remember
 from analyst_cli.client.target import inbox_for
+from analyst_cli.client.words import words_of
 from analyst_server.wire.messages import Cursor, Notification
 
 ROOT = Path(__file__).parents[3]
@@ -99,6 +100,9 @@ def shell(request: pytest.FixtureRequest, home: Path, store: None) -> Iterator[S
         ("analyst list --script rev", "analyst list --script revenue.py "),
         ("analyst mark --archived 01aa-first 01bb-", "analyst mark --archived 01aa-first 01bb-second "),
         ("analyst config get notifications.mini", "analyst config get notifications.minimum_priority "),
+        ("analyst config set inbox.th", "analyst config set inbox.theme "),
+        ("analyst config set inbox.theme dar", "analyst config set inbox.theme dark "),
+        ("analyst config set inbox.mark_read_when_opened f", "analyst config set inbox.mark_read_when_opened false "),
         ("analyst list --tag=fin", "analyst list --tag=finance "),
         ("analyst dispatch --user pet", "analyst dispatch --user petr "),
         ("analyst server use http", "analyst server use http://127.0.0.1:8766 "),
@@ -131,6 +135,19 @@ def test_the_committed_files_are_those_that_the_command_prints(name: str, file: 
 
 def test_words_with_blanks_are_not_offered_and_escapes_are_inert(store: None, home: Path) -> None:
     assert analyst(home, "__complete", "ids", "01").stdout == "01bb-second\t␛[31mT\n01aa-first\tT\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "offered"),
+    [
+        ("inbox.mark_read_when_opened", "", ["true", "false"]),
+        ("inbox.theme", "a", ["auto", "ansi"]),
+        ("list.limit", "", []),
+        ("no.such", "", []),
+    ],
+)
+def test_a_value_is_completed_with_what_its_setting_can_be(key: str, typed: str, offered: list[str]) -> None:
+    assert [word for word, _ in words_of("assignments", typed, key)] == offered
 
 
 @pytest.mark.parametrize("arguments", [[], ["ids"], ["nonsense", "x"], ["servers", "x"]])
