@@ -82,9 +82,14 @@ def _ctrl_c_left_to_it() -> Iterator[None]:
 
 
 def start_elsewhere(place: Place, command: list[str], investigation: Investigation) -> None:
-    """Start the agent in a new tmux pane or a new window, and go on. Raises `LocalProblem`."""
+    """Start the agent in a new tmux pane or a new window, and go on; without a desktop the window is one of tmux. Raises `LocalProblem`."""
     if place == "tmux":
-        _start_pane(command, investigation)
+        _start_in_tmux(["split-window", "-h"], command, investigation)
+        return
+    if not _has_desktop():
+        if not os.environ.get("TMUX"):
+            raise LocalProblem("there is no desktop to open a window on", "set investigate.agent_place to here")
+        _start_in_tmux(["new-window"], command, investigation)
         return
     starter = _window(command, investigation)
     nowhere = subprocess.DEVNULL
@@ -98,8 +103,12 @@ def start_elsewhere(place: Place, command: list[str], investigation: Investigati
         ) from error
 
 
-def _start_pane(command: list[str], investigation: Investigation) -> None:
-    starter = ["tmux", "split-window", "-h", "-c", str(investigation.folder), shlex.join(command)]
+def _has_desktop() -> bool:
+    return sys.platform in {"darwin", "win32"} or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def _start_in_tmux(way: list[str], command: list[str], investigation: Investigation) -> None:
+    starter = ["tmux", *way, "-c", str(investigation.folder), shlex.join(command)]
     try:
         done = subprocess.run(starter, capture_output=True, text=True, timeout=_TMUX_TIMEOUT_S, check=False)
         problem = done.stderr.strip() if done.returncode else ""
@@ -107,7 +116,7 @@ def _start_pane(command: list[str], investigation: Investigation) -> None:
         problem = str(error)
     if problem:
         raise LocalProblem(
-            f"tmux makes no pane ({problem})", "enlarge the window, or set investigate.agent_place to here"
+            f"tmux cannot start it ({problem})", "enlarge the window, or set investigate.agent_place to here"
         )
 
 

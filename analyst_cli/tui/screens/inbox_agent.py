@@ -6,6 +6,7 @@ from pathlib import Path
 from textual.app import SuspendNotSupported
 
 from analyst_cli.client.agent import command_line, place_for, start_elsewhere, start_here
+from analyst_cli.client.preferences import load_preferences
 from analyst_cli.client.workspace import Investigation, prepare
 from analyst_cli.errors import AnalystError
 from analyst_cli.tui.messages import Said
@@ -17,9 +18,10 @@ __all__ = ["investigate"]
 
 async def investigate(screen: InboxBase, shown: Shown) -> None:
     """Prepare a folder in a thread, then start the agent where the person wants it."""
-    app, preferences = screen.inbox_app, screen.inbox_app.preferences
+    app = screen.inbox_app
     screen.post_message(Said("preparing a folder for the agent …"))
     try:
+        preferences = load_preferences()  # as they are now: an agent is often named in another terminal, after `i` has asked for it
         prepared = await asyncio.to_thread(prepare, shown.notification, picture=await _picture(screen, shown))
         command = command_line(preferences.agent, prepared)
         place = place_for(preferences.agent_place)

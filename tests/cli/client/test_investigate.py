@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from analyst_cli.client.agent import command_line, place_for, start_elsewhere, start_here
+from analyst_cli.client.agent import Place, command_line, place_for, start_elsewhere, start_here
 from analyst_cli.client.workspace import Investigation, own_script, prepare
 from analyst_cli.errors import LocalProblem, SettingsProblem
 from analyst_server.wire.messages import Notification, Run
@@ -130,9 +130,21 @@ def test_the_agent_runs_in_the_folder_until_it_ends(agent: Path) -> None:
     assert (made.folder / "noted").read_text().splitlines() == [str(made.folder), str(made.prompt)]
 
 
+def test_a_window_without_a_desktop_and_without_tmux_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(LocalProblem, match="no desktop"):
+        start_elsewhere("window", ["true"], Investigation(tmp_path, tmp_path / "PROMPT.md"))
+
+
 @pytest.mark.real("tmux")
 @pytest.mark.xdist_group("terminal")
-def test_the_agent_gets_a_pane_of_its_own_in_tmux(agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("place", "windows"), [("tmux", "1"), ("window", "2")])
+def test_the_agent_gets_a_pane_or_without_a_desktop_a_window_of_its_own_in_tmux(
+    agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, windows: str
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     made = prepare(ALERT)
     socket = tmp_path / "tmux"
     tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
@@ -141,11 +153,15 @@ def test_the_agent_gets_a_pane_of_its_own_in_tmux(agent: Path, tmp_path: Path, m
         asked = [*tmux, "display-message", "-p", "#{socket_path},#{pid},#{session_id}"]
         told = subprocess.run(asked, capture_output=True, text=True, check=True)
         monkeypatch.setenv("TMUX", told.stdout.strip().replace("$", ""))
-        start_elsewhere("tmux", command_line(f"'{agent}' '{{prompt}}'", made), made)
+        start_elsewhere(place, ["sh", "-c", f"'{agent}' '{made.prompt}'; exec cat"], made)  # stays, to be counted
         end = time.monotonic() + 10
         while not (made.folder / "noted").exists():
             assert time.monotonic() < end
             time.sleep(0.02)  # looks again for the file that the agent writes
+        counted = subprocess.run(
+            [*tmux, "display-message", "-p", "#{session_windows}"], capture_output=True, text=True, check=True
+        )
+        assert counted.stdout.strip() == windows
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
 

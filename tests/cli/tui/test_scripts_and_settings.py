@@ -187,3 +187,14 @@ async def test_without_scripts_the_way_to_the_first_one_is_told(inbox_app: App, 
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: "Make one with: analyst scripts new" in told(app))
+
+
+async def test_an_agent_that_is_named_while_the_inbox_is_open_is_started_without_a_new_start(inbox_app: App) -> None:
+    config.changed("investigate.agent", "no-such-agent")
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("i")
+        await until(pilot, lambda: "the agent 'no-such-agent' is not installed" in app.said)
+        config.changed("investigate.agent", "another-one")
+        await pilot.press("i")
+        await until(pilot, lambda: "the agent 'another-one' is not installed" in app.said)
