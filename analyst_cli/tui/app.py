@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import os
+import select
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
@@ -93,6 +95,8 @@ class InboxApp(AnnouncingApp):
     def on_mount(self) -> None:
         self.use_own_keys()
         self.set_interval(_LOOK_S, self._look)
+        if not self.is_headless:
+            self.set_interval(_LOOK_S, _end_without_terminal)
         self.set_interval(_TICK_S, self._tick)
         self.call_after_refresh(_collect_garbage_again)
         _resume_only_after_a_suspension(self._driver)
@@ -223,6 +227,15 @@ class InboxApp(AnnouncingApp):
                 announcer.take(event)
             for message in told(event, self.now):
                 self._inbox_screen().post_message(message)
+
+
+def _end_without_terminal() -> None:
+    """End as a closed terminal ends programs: the system tells the first program on it alone, and Textual would read in a loop from then on."""
+    terminal = select.poll()
+    terminal.register(sys.__stdin__.fileno(), 0)  # type: ignore[union-attr]
+    if any(events & (select.POLLHUP | select.POLLNVAL) for _, events in terminal.poll(0)):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGHUP)
 
 
 def _resume_only_after_a_suspension(driver: object) -> None:

@@ -257,6 +257,24 @@ def test_a_closed_terminal_ends_it(account: Account) -> None:
         time.sleep(0.02)
 
 
+def test_a_closed_terminal_ends_it_also_when_only_the_program_that_has_started_it_is_told(account: Account) -> None:
+    """The system tells the first program on the terminal alone; `make` waits for the others then, and a Python without this would turn in a loop."""
+    script = f"trap : HUP; {' '.join([*COMMAND, '--offline'])}; exit 7"
+    it = Terminal(["/bin/sh", "-c", script])
+    it.wait_for("Revenue dropped")
+    os.close(it.fd)
+    ended, end = (0, 0), time.monotonic() + 30
+    try:
+        while not ended[0]:
+            assert time.monotonic() < end, "it goes on without a terminal"
+            time.sleep(0.02)
+            ended = os.waitpid(it.pid, os.WNOHANG)
+    finally:
+        if not ended[0]:
+            os.killpg(it.pid, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(ended[1]) == 7
+
+
 @pytest.mark.parametrize("closed", ["stdin", "stdout"])
 def test_without_a_terminal_the_list_is_printed(account: Account, closed: str) -> None:
     ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
