@@ -21,7 +21,8 @@ async def investigate(screen: InboxBase, shown: Shown) -> None:
     app = screen.inbox_app
     screen.post_message(Said("preparing a folder for the agent …"))
     try:
-        preferences = load_preferences()  # as they are now: an agent is often named in another terminal, after `i` has asked for it
+        # As they are now: an agent is often named in another terminal, after `i` has asked for it.
+        preferences = load_preferences()
         prepared = await asyncio.to_thread(prepare, shown.notification, picture=await _picture(screen, shown))
         command = command_line(preferences.agent, prepared)
         place = place_for(preferences.agent_place)
