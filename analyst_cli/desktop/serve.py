@@ -210,7 +210,7 @@ async def _doors(serving: Serving, client_path: Path, operator_path: Path) -> As
 
 @asynccontextmanager
 async def _housekeeping(serving: Serving) -> AsyncIterator[None]:
-    """SIGUSR1 is panic, SIGHUP reloads; old evidence goes once an hour."""
+    """SIGUSR1 is panic; SIGHUP reloads, or ends like SIGTERM when it says that the terminal was closed; old evidence goes once an hour."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -218,14 +218,19 @@ async def _housekeeping(serving: Serving) -> AsyncIterator[None]:
         serving.host.panic()
         tasks.add(loop.create_task(serving.settle_panic()))
 
+    in_main = _in_main_thread()
+    had_terminal = in_main and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()  # ignored: nohup
+
     def reloaded() -> None:
+        if had_terminal and not _has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+            return
         try:
             serving.reload()
         except DesktopProblem as exc:
             log.error("%s", exc.message)  # noqa: TRY400 - the sentence tells everything
 
     handlers = {signal.SIGUSR1: panicked, signal.SIGHUP: reloaded}
-    in_main = _in_main_thread()
     for number, act in handlers.items():
         if in_main:
             loop.add_signal_handler(number, act)
@@ -295,6 +300,15 @@ async def _retain(serving: Serving) -> None:
             if gone:
                 serving.host.audit.write("evidence.purged", root=root.real, executions=gone)
         await asyncio.sleep(RETENTION_EVERY_S)
+
+
+def _has_terminal() -> bool:
+    """Tell whether there is a controlling terminal; after a hang-up there is none any more."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _in_main_thread() -> bool:

@@ -227,6 +227,22 @@ def test_text_comes_from_standard_input(host: subprocess.Popen[bytes], workspace
     assert '"text": "piped"' in (tmp_path / "done.ndjson").read_text()
 
 
+def test_a_host_whose_terminal_is_closed_ends_and_a_hang_up_before_that_is_a_reload(tmp_path: Path, home: Path) -> None:
+    terminal, slave = pty.openpty()
+    serve = [*ANALYST, "serve", "--backend", "fake", "--workspace-root", str(tmp_path)]
+    host = subprocess.Popen(["setsid", "--ctty", *serve], stdin=slave, stdout=slave, stderr=subprocess.PIPE)
+    os.close(slave)
+    assert host.stderr is not None
+    try:
+        assert b"desktop host running" in host.stderr.readline()
+        host.send_signal(signal.SIGHUP)
+        assert '"state":"running"' in run("status", "--json", expect=0)
+        os.close(terminal)
+        assert host.wait(timeout=15) == 0
+    finally:
+        end_host(host)
+
+
 def test_only_one_process_serves(host: subprocess.Popen[bytes], tmp_path: Path) -> None:
     words = run("serve", "--backend", "fake", "--workspace-root", str(tmp_path), expect=1)
     assert f"already running (pid {host.pid})" in words
