@@ -103,7 +103,8 @@ async def test_nothing_is_taken_from_a_client_that_was_told_to_go(world: World) 
     raw.send(b'{"type":"mark","ref":"r","ids":["n-1"],"state":"read"}')
     assert await raw.close_code() == 1009
     raw.send((1009).to_bytes(2), first=0x88)
-    assert await raw.reader.read() == b""
+    with contextlib.suppress(ConnectionResetError):  # closed before everything was read
+        assert await raw.reader.read() == b""
     await until(lambda: world.hub.connections_of("petr") == 0)
     assert world.hub.metrics.marks == 0
     assert world.hub.metrics.closes == {}
