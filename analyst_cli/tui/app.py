@@ -20,7 +20,7 @@ from analyst_cli.tui.announcing import AnnouncingApp
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.crash import crash_words
 from analyst_cli.tui.desk import Desk
-from analyst_cli.tui.keys import keymap_file, read_keymap
+from analyst_cli.tui.keys import freed, keymap_file, read_keymap
 from analyst_cli.tui.messages import LinkChanged, StoreChanged
 from analyst_cli.tui.screens.inbox import InboxScreen
 from analyst_cli.tui.themes import THEMES, theme_for
@@ -174,7 +174,8 @@ class InboxApp(AnnouncingApp):
         from analyst_cli.tui.actions import all_actions  # noqa: PLC0415 - it imports every screen
 
         try:
-            self.set_keymap(read_keymap(action for action, _, _ in all_actions()))
+            actions = all_actions()
+            self.set_keymap(freed(read_keymap(action for action, _, _ in actions), actions))
         except SettingsProblem as problem:
             self.say(str(problem), is_problem=True)
 

@@ -19,7 +19,7 @@ from analyst_cli.paths import config_dir
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-__all__ = ["HELP", "Action", "bound_actions", "keymap_file", "read_keymap"]
+__all__ = ["HELP", "Action", "bound_actions", "freed", "keymap_file", "read_keymap"]
 
 HELP = Binding("question_mark", "app.help", "Help", key_display="?", id="app.help")
 """First in every screen's bindings, so that a narrow footer has it."""
@@ -64,6 +64,25 @@ def read_keymap(known: Iterable[str], path: Path | None = None) -> dict[str, str
             f"{path} has other things than [keys]", 'write [keys] and lines like "inbox.archive" = "e"'
         )
     return _checked(keys, set(known), path)
+
+
+def freed(keymap: Mapping[str, str], actions: Iterable[Action]) -> dict[str, str]:
+    """Return the keymap with keys of the inbox taken from the list and the message in it, which would answer before it.
+
+    An action of theirs that the person has given keys to, or that would have none left, keeps what it has.
+    """
+    given = {
+        key.strip()
+        for action, keys in keymap.items()
+        if action.startswith(("inbox.", "app.")) and action != "inbox.back"  # means the same in the message
+        for key in keys.split(",")
+    }
+    left = {
+        action: [key for key in keys.split(",") if key not in given]
+        for action, keys, _ in actions
+        if action.startswith(("list.", "detail.")) and given.intersection(keys.split(","))
+    }
+    return {**{action: ",".join(keys) for action, keys in left.items() if keys}, **keymap}
 
 
 def _checked(keys: Mapping[str, object], known: set[str], path: Path) -> dict[str, str]:

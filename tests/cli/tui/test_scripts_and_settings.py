@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 
 from analyst_cli import config
 from analyst_cli.client.credentials import find_token, store_token
@@ -180,6 +180,19 @@ async def test_a_broken_keymap_is_told_and_the_usual_keys_work(inbox_app: App) -
         await pilot.pause()
         assert "is no TOML" in app.said
         await pilot.press("question_mark", "escape")
+
+
+async def test_an_own_key_is_taken_from_the_list_and_the_message(inbox_app: App) -> None:
+    keymap_file().parent.mkdir(parents=True)
+    keymap_file().write_text('[keys]\n"inbox.archive" = "x"\n"inbox.search" = "ctrl+f,slash"\n')
+    app = inbox_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: app.said.startswith("archived"))
+        await pilot.press("u", "enter")  # in the message
+        await pilot.press("ctrl+f")
+        await pilot.pause()
+        assert isinstance(app.focused, Input)
 
 
 async def test_without_scripts_the_way_to_the_first_one_is_told(inbox_app: App, home: Path) -> None:
