@@ -21,18 +21,14 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-__all__ = ["DEADLINE_S", "Gateway", "Publisher", "Scale", "Subscriber", "World", "free_port", "publishing"]
+from tests.support.ports import free_port
+
+__all__ = ["DEADLINE_S", "Gateway", "Publisher", "Scale", "Subscriber", "World", "publishing"]
 
 SECRET = "5ec2e7" * 11  # 32 bytes and more, as hex
 DEADLINE_S = 30.0
 ROOT = Path(__file__).parents[2]
 _decode = msgspec.json.Decoder().decode
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def start_host(root: Path, *options: str) -> subprocess.Popen[bytes]:
 def end_host(host: subprocess.Popen[bytes]) -> None:
     if host.poll() is None:
         host.terminate()
-    host.communicate(timeout=15)
+    host.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_an_interrupted_wait_is_stopped_on_the_host(host: subprocess.Popen[bytes
     )
     assert eventually(lambda: list(workspace.glob("artifacts/desktop/*/*/events.ndjson")))
     waiting.send_signal(signal.SIGINT)
-    waiting.communicate(timeout=10)
+    waiting.communicate(timeout=30)
     assert waiting.returncode == 130
     assert eventually(lambda: index.exists() and "DESKTOP_ABORTED" in index.read_text())
 
@@ -296,7 +296,7 @@ class Session:
         return found
 
     def end(self) -> int:
-        self.process.communicate(timeout=15)
+        self.process.communicate(timeout=30)
         return self.process.returncode
 
 

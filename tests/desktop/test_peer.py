@@ -40,7 +40,7 @@ def connected(listener: socket.socket, code: str) -> tuple[subprocess.Popen[byte
 def end(child: subprocess.Popen[bytes], connection: socket.socket, peer: Peer) -> None:
     peer.close()
     connection.close()
-    child.communicate(timeout=10)
+    child.communicate(timeout=30)
 
 
 def test_a_living_peer_is_known(listener: socket.socket) -> None:
@@ -117,7 +117,7 @@ async def test_a_process_that_became_another_is_refused(world: World) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CONNECT + first + then, str(client_socket_path()), stderr=subprocess.PIPE
     )
-    _, answered = await asyncio.wait_for(child.communicate(), 10)
+    _, answered = await asyncio.wait_for(child.communicate(), 30)
     error = json.loads(answered)["error"]
     assert error["code"] == "DESKTOP_CALLER_NOT_ALLOWED"
     assert error["details"]["reason"] == "peer_changed"
@@ -133,7 +133,7 @@ async def test_another_user_is_refused(world: World) -> None:
     child = await asyncio.create_subprocess_exec(
         "/usr/bin/python3", "-c", "import socket,sys,os,time; " + code, str(path), stdout=subprocess.PIPE
     )
-    answered, _ = await asyncio.wait_for(child.communicate(), 10)
+    answered, _ = await asyncio.wait_for(child.communicate(), 30)
     error = json.loads(answered)["error"]
     assert error["code"] == "DESKTOP_CALLER_NOT_ALLOWED"
     assert error["details"]["reason"] == "uid"

@@ -26,12 +26,12 @@ class Wire:
         return await self.reply()
 
     async def reply(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             found: dict[str, Any] = json.loads(await self.reader.readline())
         return found
 
     async def closed(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.reader.read() == b""
 
 

@@ -38,7 +38,7 @@ async def screen_on(tmp_path: Path, size: tuple[int, int] = (100, 30), script: A
 
 
 async def eventually(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await pilot.pause(0.02)
 

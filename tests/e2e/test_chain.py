@@ -38,7 +38,7 @@ def test_a_script_looks_at_data_and_its_alert_with_its_chart_is_in_the_inbox_of_
     system.run("scripts", "new", "revenue_drop", "--from", "revenue_drop")
     system.run("runner", "once", "--now", "--user", "petr", ANALYST_SAMPLE_STEP="9")
     assert "sent" in system.run("scripts", "explain", "revenue_drop").stdout.lower()
-    tmux = ["tmux", "-L", f"chain{system.ports[0]}", "-f", "/dev/null"]
+    tmux = ["tmux", "-S", str(system.home / "tmux"), "-f", "/dev/null"]
     command = " ".join(PROGRAM) + " inbox"
     subprocess.run(
         [*tmux, "new-session", "-d", "-x", "120", "-y", "40", "-s", "s", command],

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,17 +10,13 @@ import pytest
 from chromium import Page, chromium
 from eventually import eventually
 from node_tools import oidc_provider
+from ports import free_port
 from secret_service import secret_service
 from system import PROGRAM, System, running_system
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 BROWSER = "import pathlib, sys; pathlib.Path(sys.argv[0]).with_name('asked-url').write_text(sys.argv[1])"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 async def soon(condition: Callable[[], object]) -> None:
@@ -47,7 +42,7 @@ async def test_from_the_provider_to_the_keyring_to_the_inbox_and_out_again() -> 
     with (
         oidc_provider(f"{origin}/signin/callback") as issuer,
         running_system(
-            ports=(0, port),
+            ports=(free_port(), port),
             ANALYST_PORTAL_OIDC_ISSUER=issuer,
             ANALYST_PORTAL_OIDC_CLIENT_ID="portal",
             ANALYST_PORTAL_OIDC_CLIENT_SECRET="portal-secret",

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -175,7 +176,7 @@ def chromium(*, preferences: dict[str, Any] | None = None, env: dict[str, str] |
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=env,
+        env={**(env or os.environ), "TMPDIR": str(profile)},  # its socket is left there
     )
     assert process.stderr is not None
     try:

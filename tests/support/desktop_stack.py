@@ -28,7 +28,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 """The interpreter that has python3-gi; virtual environments do not."""
 BUS_LAUNCHER = "/usr/libexec/at-spi-bus-launcher"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_START_TIMEOUT_S = 15.0  # Xvfb takes 0.25 s cold; the rest is for a machine that does other things too
+_START_TIMEOUT_S = 30.0  # Xvfb takes 0.25 s cold; the rest is for a machine that does other things too
 _LIBC = ctypes.CDLL(None)
 
 

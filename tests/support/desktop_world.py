@@ -34,7 +34,7 @@ COMPONENTS = ("Xvfb", "openbox", "dbus-daemon", "at-spi-bus-launcher", "system-p
 """What `@pytest.mark.real` asks for."""
 GTK3_APP = Path(__file__).parent / "desktop_apps" / "gtk3_app.py"
 QT_APP = GTK3_APP.with_name("qt_app.py")
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class Halted(Exception):

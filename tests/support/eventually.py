@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["eventually", "is_gone"]
 
 
-def eventually(condition: Callable[[], object], *, within_s: float = 15.0) -> bool:
+def eventually(condition: Callable[[], object], *, within_s: float = 30.0) -> bool:
     """Return True as soon as the condition holds, False when it does not in time."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -159,7 +159,7 @@ class World:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something on the host holds, under a deadline."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():  # the host has no event for the insides that tests look at
                 await asyncio.sleep(0.002)
 

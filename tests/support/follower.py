@@ -74,7 +74,7 @@ class Follower:
 
     async def until(self, kind: type[E], times: int = 1) -> E:
         """Wait until an event of a kind was told so many times since the beginning, and return the last of them."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(found := [event for event in self.seen if isinstance(event, kind)]) < times:
                 self._changed.clear()
                 await self._changed.wait()
@@ -82,7 +82,7 @@ class Follower:
 
     async def until_true(self, condition: Callable[[], object]) -> None:
         """Wait until something holds that events of the connection bring about."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not condition():
                 self._changed.clear()
                 with suppress(TimeoutError):
@@ -91,7 +91,7 @@ class Follower:
 
     async def ended(self) -> None:
         assert self._task is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await self._task
 
     def titles(self) -> list[str]:

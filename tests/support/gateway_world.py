@@ -26,7 +26,7 @@ from analyst_server.inbox.memory import MemoryInbox
 from analyst_server.wire.publication import MAX_BODY_BYTES
 
 SECRET = "7" * 64
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 async def until(condition: Callable[[], object]) -> None:

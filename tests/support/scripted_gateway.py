@@ -26,7 +26,7 @@ class Accepted:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message of the client."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return json.loads(await self._connection.recv())
 
     async def receive_kind(self, kind: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ScriptedGateway:
 
     async def accept(self) -> Accepted:
         """Return the next client that has sent its first message."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.connections.get()
 
     async def _handle(self, connection: ServerConnection) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 __all__ = ["secret_service"]
 
-READY_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = 30.0
 
 
 @contextmanager

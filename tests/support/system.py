@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eventually import eventually
+from ports import free_port
 
 __all__ = ["PROGRAM", "System", "running_system"]
 
@@ -66,7 +67,7 @@ class System:
         """End the gateway with a signal and return its exit code."""
         assert self.gateway is not None
         self.gateway.send_signal(number)
-        code = self.gateway.wait(20)
+        code = self.gateway.wait(30)
         self.gateway = None
         return code
 
@@ -100,7 +101,7 @@ class System:
             yield watch
         finally:
             watch.terminate()
-            watch.communicate(timeout=20)
+            watch.communicate(timeout=30)
 
     def receive(self, count: int) -> list[dict[str, Any]]:
         """Watch until that many notifications are in the local inbox; return them, newest first."""
@@ -110,7 +111,7 @@ class System:
 
 
 @contextmanager
-def running_system(*, ports: tuple[int, int] = (0, 0), **more: str) -> Iterator[System]:
+def running_system(*, ports: tuple[int, int] | None = None, **more: str) -> Iterator[System]:
     """Start a gateway in a folder of its own; `more` is added to the environment of everything."""
     with tempfile.TemporaryDirectory(prefix="sys") as folder:
         home = Path(folder)
@@ -123,7 +124,7 @@ def running_system(*, ports: tuple[int, int] = (0, 0), **more: str) -> Iterator[
             "ANALYST_SCRIPT_PYTHON": sys.executable,
             **more,
         }
-        system = System(home, environment, ports)
+        system = System(home, environment, ports or (free_port(), free_port()))
         try:
             system.start()
             environment["ANALYST_SERVER"] = system.portal_url

@@ -70,7 +70,7 @@ class TelegramServer:
         """Return the words that pressed buttons were answered with."""
         return [fields["text"] for method, fields in self.other if method == "answerCallbackQuery"]
 
-    async def until(self, condition: Callable[[], object], *, within_s: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], object], *, within_s: float = 30.0) -> None:
         """Wait for something that the bot does."""
         async with asyncio.timeout(within_s):
             while not condition():

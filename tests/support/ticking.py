@@ -24,7 +24,7 @@ class Ticking:
 
     async def times(self, count: int) -> None:
         """Wait until it has ticked so often."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for _ in range(count):
                 await self._ticks.acquire()
 

@@ -154,7 +154,7 @@ def test_the_agent_gets_a_pane_or_without_a_desktop_a_window_of_its_own_in_tmux(
         told = subprocess.run(asked, capture_output=True, text=True, check=True)
         monkeypatch.setenv("TMUX", told.stdout.strip().replace("$", ""))
         start_elsewhere(place, ["sh", "-c", f"'{agent}' '{made.prompt}'; exec cat"], made)  # stays, to be counted
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not (made.folder / "noted").exists():
             assert time.monotonic() < end
             time.sleep(0.02)  # looks again for the file that the agent writes

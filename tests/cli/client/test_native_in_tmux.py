@@ -42,7 +42,7 @@ def test_an_announcement_passes_tmux_only_where_it_is_let_through(
     )  # fmt: skip
     os.close(slave)
     try:
-        seen, end = b"", time.monotonic() + 20
+        seen, end = b"", time.monotonic() + 30
         while expected not in seen:
             left = end - time.monotonic()
             assert left > 0, seen

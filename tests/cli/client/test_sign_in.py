@@ -161,7 +161,7 @@ async def test_a_token_in_a_link_is_taken_of_an_old_server_alone_and_after_the_p
                 is_old_server=is_old_server,
             )
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await listening.wait()
         code, stderr = await finished(run_callback("keboola-analyst://auth?token=e30.eyJzdWIiOiJtYWxsb3J5In0.x"))
         assert (code, words in stderr) == (1, True)
@@ -187,7 +187,7 @@ def test_a_link_that_nobody_asked_for_is_told_so(
         assert callback.deliver(arguments) == exit_code
     else:
         process = run_callback(*arguments)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=30)
         assert process.returncode == exit_code
         assert stderr.startswith("analyst: ")
         assert "Traceback" not in stderr

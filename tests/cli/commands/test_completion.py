@@ -54,7 +54,7 @@ class Shell:
     def send(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def until(self, wanted: str, within_s: float = 8.0) -> str:
+    def until(self, wanted: str, within_s: float = 30.0) -> str:
         """Return what was printed until `wanted` appears, without escape sequences."""
         seen, end = "", time.monotonic() + within_s
         while wanted not in (plain := _ESCAPES.sub("", seen)):

@@ -41,7 +41,7 @@ class Watch:
         """Return the next line of stdout, or of stderr."""
         stream = self.process.stderr if error else self.process.stdout
         assert stream is not None
-        line, end = b"", time.monotonic() + 15
+        line, end = b"", time.monotonic() + 30
         while not line.endswith(b"\n"):
             assert select.select([stream], [], [], max(end - time.monotonic(), 0))[0], f"nothing came, only {line!r}"
             byte = os.read(stream.fileno(), 1)
@@ -54,7 +54,7 @@ class Watch:
         return self.ended()
 
     def ended(self) -> int:
-        code = self.process.wait(15)
+        code = self.process.wait(30)
         for stream in (self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
@@ -145,7 +145,7 @@ def test_it_ends_when_the_reader_of_its_output_ends(system: System) -> None:
     watch.line(error=True)
     assert watch.process.stdout is not None
     watch.process.stdout.close()
-    assert watch.process.wait(15) in {0, 141}
+    assert watch.process.wait(30) in {0, 141}
     assert watch.process.stderr is not None
     assert watch.process.stderr.read() == b""
     watch.process.stderr.close()

@@ -122,7 +122,7 @@ def inbox_app(store: Path, clock: Clock) -> Iterator[Callable[..., InboxApp]]:
         desk.close()
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 10) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], bool], limit_s: float = 30) -> None:
     """Wait until something holds; fail with what the status bar says when it does not in time."""
     end = time.monotonic() + limit_s
     while not holds():

@@ -57,14 +57,14 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self.fd, keys.encode())
 
-    def wait_for(self, words: str, limit_s: float = 20) -> None:
+    def wait_for(self, words: str, limit_s: float = 30) -> None:
         """Read until the words have been written since the last call."""
         end, begin = time.monotonic() + limit_s, len(self.seen)
         while words.encode() not in self.seen[begin:]:
             assert time.monotonic() < end, f"{words!r} never came; the end of what came: {self.seen[-1500:]!r}"
             self._read(0.2)
 
-    def wait_for_end(self, limit_s: float = 10) -> int:
+    def wait_for_end(self, limit_s: float = 30) -> int:
         """Read until the program has ended; return its exit code."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
@@ -209,7 +209,7 @@ def test_ctrl_z_leads_to_the_shell_and_fg_back(account: Account, tmp_path: Path,
         return subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False).stdout
 
     def wait_for(words: str) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while words not in pane():
             assert time.monotonic() < end, f"{words!r} never came:\n{pane()}"
             time.sleep(0.05)  # tmux has no way to tell of a change
@@ -240,7 +240,7 @@ def test_inside_of_tmux_what_is_copied_is_there_to_be_pasted(tmp_path: Path) -> 
     copying = f"{sys.executable} -c \"from analyst_cli.tui.outside import copy_in_tmux; copy_in_tmux('n-07 é')\""
     subprocess.run([*tmux, "new-session", "-d", f"{copying}; tmux wait-for -S copied; cat"], check=True)
     try:
-        subprocess.run([*tmux, "wait-for", "copied"], check=True, timeout=20)
+        subprocess.run([*tmux, "wait-for", "copied"], check=True, timeout=30)
         shown = subprocess.run([*tmux, "show-buffer"], capture_output=True, text=True, check=True).stdout
         assert shown == "n-07 é"
     finally:
@@ -251,7 +251,7 @@ def test_a_closed_terminal_ends_it(account: Account) -> None:
     it = Terminal([*COMMAND, "--offline"])
     it.wait_for("Revenue dropped")
     os.close(it.fd)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not os.waitpid(it.pid, os.WNOHANG)[0]:
         assert time.monotonic() < end, "it goes on without a terminal"
         time.sleep(0.02)
@@ -277,7 +277,7 @@ def test_a_closed_terminal_ends_it_also_when_only_the_program_that_has_started_i
 
 @pytest.mark.parametrize("closed", ["stdin", "stdout"])
 def test_without_a_terminal_the_list_is_printed(account: Account, closed: str) -> None:
-    ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == 0
     assert len(ran.stdout.splitlines()) == 7
     assert "Revenue dropped 23 % in EU" in ran.stdout
@@ -292,7 +292,7 @@ def test_on_a_terminal_that_can_do_nothing_the_list_is_printed(account: Account)
 
 
 def test_without_an_inbox_and_a_terminal_the_way_to_one_is_told() -> None:
-    ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == 4
     assert "sign in with: analyst login" in ran.stderr
 

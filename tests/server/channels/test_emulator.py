@@ -41,7 +41,7 @@ class Phone:
 
     async def receive(self, words: str) -> dict[str, Any]:
         """Wait for a message of the bot with these words."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 async with self._session.post(
                     f"{self._url}/getUpdates", json={"token": BOT_TOKEN, "chatId": 1}
@@ -77,7 +77,7 @@ async def test_a_person_links_reads_and_marks_on_a_phone(world: World, emulator:
         await world.alert("a1", title="Revenue down", message="by 12 %")
         alert = await phone.receive("<b>Revenue down</b>")
         await phone.press(alert, 0)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not (await world.log.snapshot(User("petr"))).notifications[0].state.read:
                 await asyncio.sleep(0.02)
         await world.telegram.until(lambda: channels.outbox.counts("telegram") == {"sent": 2})

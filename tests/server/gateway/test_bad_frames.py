@@ -212,7 +212,7 @@ async def test_half_a_handshake_and_a_byte_a_time_hold_nobody_up(world: World) -
 async def test_a_handshake_that_is_none_gets_an_http_error(world: World, request_head: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     writer.write(request_head)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 4"), answer
     assert b"Traceback" not in answer
@@ -223,7 +223,7 @@ async def test_a_handshake_that_is_none_gets_an_http_error(world: World, request
 async def test_a_head_without_end_is_cut_off(world: World) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     writer.write(b"GET / HTTP/1.1\r\n" + b"X-Filler: x\r\n" * 5_000)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionResetError):  # closed before everything was read
             assert await reader.read() == b""
     writer.close()
@@ -234,7 +234,7 @@ async def test_a_flood_of_pings_that_nobody_reads_the_answers_of_keeps_memory_bo
     frame = b"\x89\xfd\x01\x02\x03\x04" + b"x" * 125
     for _ in range(300):
         raw.writer.write(frame * 200)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await raw.writer.drain()
     connection = next(iter(world.hub._connections))
     assert connection._outlet._transport.underlying_transport.get_write_buffer_size() < 1_000

@@ -9,10 +9,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from socket import create_server
 
 import pytest
 from PIL import Image
+from ports import free_port
 from system import System, running_system
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -119,8 +119,7 @@ async def test_health_and_settings_are_told_to_people_and_programs(system: Syste
 
 
 def test_metrics_are_served_on_a_port_of_their_own_when_asked(system: System) -> None:
-    with create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     if system.gateway is not None:
         system.stop()
     system.environment["ANALYST_GATEWAY_METRICS_PORT"] = str(port)

@@ -85,7 +85,7 @@ async def _comes_back(inbox: SqliteInbox, seen: list[Seq], *, until: "asyncio.Ta
     leave = inbox.subscribe(PETR, told.append)
     seen += [event.seq for event in await inbox.read(PETR, after=seen[-1], limit=100)]
     newest = await until
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while max([seen[-1], *(event.seq for event in told)]) < newest.seq:  # type: ignore[attr-defined]
             await asyncio.sleep(0.0005)
     leave()

@@ -231,7 +231,7 @@ async def test_upkeep_cleans_the_log_and_the_folder(desk: Desk) -> None:
     await desk.dispatch(await desk.store.put(picture()))
     desk.now += 100_000
     upkeep = asyncio.create_task(keep_up(desk.log, desk.store, Retention(max_age_s=10), every_s=0.01))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while desk.files():
             await asyncio.sleep(0.01)
     upkeep.cancel()

@@ -65,7 +65,7 @@ def full_disk(path: Path) -> Iterator[None]:
 
 
 async def until_it_works(inbox: SqliteInbox, notification_id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await inbox.append(draft(notification_id))

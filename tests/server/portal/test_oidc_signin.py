@@ -17,6 +17,7 @@ from analyst_server.identity.oidc import OidcClient
 from analyst_server.portal.audit import ADMINISTRATOR, audit_lines
 from tests.support.node_tools import oidc_provider
 from tests.support.portal_world import World, portal_world
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.real("node"), pytest.mark.xdist_group("browser")]
 
@@ -24,8 +25,7 @@ pytestmark = [pytest.mark.real("node"), pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 def port() -> int:
     """A port that the portal can have: the provider must know the address before the portal is there."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")

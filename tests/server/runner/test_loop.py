@@ -219,7 +219,7 @@ def test_a_command_that_is_asked_to_end_leaves_no_script_behind(
     running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert eventually((tmp_path / "pid").exists, within_s=30)
     running.send_signal(signal.SIGTERM)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=30)
     assert "the runner was stopped in the middle of it" in out
     assert (running.returncode, "Traceback" in err) == (130 if command[1] == "once" else 1, False)
     assert eventually(lambda: is_gone(int((tmp_path / "pid").read_text())))
@@ -254,7 +254,7 @@ def test_the_real_process_serves_until_sigterm(bench: Bench, tmp_path: Path) -> 
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     assert eventually(lambda: any(run.outcome is Outcome.SENT for run in bench.history.runs("quick")), within_s=30)
     runner.send_signal(signal.SIGTERM)
-    out, err = runner.communicate(timeout=20)
+    out, err = runner.communicate(timeout=30)
     assert runner.returncode == 0
     assert re.match(r"quick: sent( \(and for 1 that was missed\))? - NAME\n", out)  # two times were due, or one
     assert "Traceback" not in err
