@@ -16,7 +16,12 @@ from system import PROGRAM, System, running_system
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-BROWSER = "import pathlib, sys; pathlib.Path(sys.argv[0]).with_name('asked-url').write_text(sys.argv[1])"
+BROWSER = """
+import pathlib, sys
+new = pathlib.Path(sys.argv[0]).with_name("asked-url.new")
+new.write_text(sys.argv[1])
+new.rename(new.with_suffix(""))  # who looks for it finds it whole
+"""
 
 
 async def soon(condition: Callable[[], object]) -> None:

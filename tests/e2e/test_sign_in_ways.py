@@ -19,7 +19,12 @@ from system import PROGRAM, System, running_system
 
 from analyst_server.identity.tokens import TokenKeys, Tokens
 
-OPENER = "import pathlib, sys; pathlib.Path(sys.argv[0]).with_name('asked-url').write_text(sys.argv[1])"
+OPENER = """
+import pathlib, sys
+new = pathlib.Path(sys.argv[0]).with_name("asked-url.new")
+new.write_text(sys.argv[1])
+new.rename(new.with_suffix(""))  # who looks for it finds it whole
+"""
 
 HANDING_OVER = "import subprocess\nsubprocess.run({callback}, check=True)"
 
