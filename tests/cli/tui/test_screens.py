@@ -33,7 +33,7 @@ from tests.cli.tui.pictures import Album, Looks, words_of
 App = Callable[..., InboxApp]
 KEPT = Path(__file__).parent / "screens"
 USUAL = (80, 24)
-LINES = ((60, 20), USUAL)  # for what changes a line at the bottom, and for dialogs like one that is seen at all of them
+LINES = ((60, 20), USUAL)  # for what changes a line at the bottom
 SIZES = ((60, 20), (120, 40), (200, 50), USUAL)  # ends as it begins
 TOO_SMALL = [(40, 10), (24, 6), (12, 3), (3, 2), (1, 1)]
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwZXRyIiwiZXhwIjoxNzk1MzU3MDAwfQ.x"  # ends tomorrow
@@ -78,27 +78,27 @@ VIEWS = {
     "message": [View("begin", "j enter", themes=True), View("end", "G", "escape", sizes=LINES)],
     "dialogs": [
         View("snooze", "j z", themes=True),
-        View("snooze, not understood", "s o o n", "escape", sizes=LINES, themes=True),
-        View("filter", "f", "escape", sizes=LINES),
-        View("copy", "y", "escape", sizes=LINES),
+        View("snooze, not understood", "s o o n", "escape", themes=True),
+        View("filter", "f", "escape"),
+        View("copy", "y", "escape"),
         View("commands", "ctrl+p"),
-        View("commands, found", "t h e m e", "escape", sizes=LINES),
+        View("commands, found", "t h e m e", "escape"),
         View("keys", "question_mark", "escape", themes=True),
     ],
     "settings": [
         View("settings", "comma", themes=True),
-        View("a choice", "enter", "escape", sizes=LINES),
-        View("a value that cannot be", "k k k k k enter 2 5", "escape", sizes=LINES),
-        View("devices", "d", sizes=LINES),
-        View("sign out", "X", "escape", sizes=LINES),
-        View("keys", "question_mark", "escape escape", sizes=LINES),
+        View("a choice", "enter", "escape"),
+        View("a value that cannot be", "k k k k k enter 2 5", "escape"),
+        View("devices", "d"),
+        View("sign out", "X", "escape"),
+        View("keys", "question_mark", "escape escape"),
     ],
     "scripts": [
         View("scripts", "j s", themes=True),
-        View("one runs", "enter", sizes=LINES, themes=True),
-        View("one is explained", "j e", sizes=LINES),
-        View("runs of one", "h", sizes=LINES),
-        View("keys", "question_mark", "escape escape", sizes=LINES),
+        View("one runs", "enter", themes=True),
+        View("one is explained", "j e"),
+        View("runs of one", "h"),
+        View("keys", "question_mark", "escape escape"),
     ],
 }
 FIRST_DAY = [
