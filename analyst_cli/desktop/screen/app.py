@@ -99,6 +99,8 @@ class HostScreenApp(App[None]):
 
     def on_status_arrived(self, event: StatusArrived) -> None:
         """Show how the host is."""
+        if not self.screen_stack:
+            return  # the last word before the end: there is nothing left to show it on
         menu_changed = self._status is None or self._status["menubar"] != event.status["menubar"]
         self._status = event.status
         if menu_changed:
@@ -118,6 +120,8 @@ class HostScreenApp(App[None]):
     def on_host_lost(self, event: HostLost) -> None:
         """Show that nobody serves; what was shown before is no longer true."""
         self._status = None
+        if not self.screen_stack:
+            return
         self.query_one(StateBar).show(None, event.words)
         self._show_questions([])
 

@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 GLYPHS = {"running": "●", "stopped": "○", "starting": "◐", "stopping": "◑", "failed": "✗", "panic": "■"}
+_NEAREST = 3  # of the programs that started the one that asks; `approvals list --json` has them all
 """One per state, so that colour is never the only sign."""
 
 
@@ -96,7 +97,8 @@ def approval_details(approval: dict[str, Any]) -> str:
             lines.append(f"  text         {action['textLength']} characters")
     lines.append(f"asked by       {own}, pid {peer.get('pid')}, {peer.get('exePath')}")
     if others:
-        lines.append(f"  started by   {', '.join(others)}")
+        more = f" and {len(others) - _NEAREST} more" if len(others) > _NEAREST else ""
+        lines.append(f"  started by   {', '.join(others[:_NEAREST])}{more}")
     lines.append(
         f"{approval['approvalId']}     expires in {approval['expiresInS']} s; once approved, good for {approval['ttlS']} s"
     )
