@@ -135,9 +135,7 @@ async def fifty_thousand_stored(world: World) -> None:
                 )
         took.sort()
         assert len(took) > 20
-        assert took[int(len(took) * 0.9)] < 0.1, f"{took[-5:]} s"
-        # A machine that does other things may stand still now and then; a removal in one go takes longer.
-        assert took[-1] < 0.5, f"{took[-1]} s"
+        assert took[int(len(took) * 0.98)] < 0.1, f"{took[-5:]} s"
 
 
 async def _refused_while_readers_work(gateway: Gateway, publisher: Publisher, user: str, ids: list[str]) -> None:

@@ -96,7 +96,7 @@ async def test_the_publisher_does_not_wait_for_a_stalled_reader(world: World) ->
         started = time.perf_counter()
         await world.hub.log.append(_draft(n, BIG))
         took.append(time.perf_counter() - started)
-    assert sorted(took)[180] < 0.1  # a busy disk may take longer now and then
+    assert sorted(took)[-2] < 0.1
     raw.writer.transport.abort()
     await until(lambda: world.hub.open_connections == 0)
 
