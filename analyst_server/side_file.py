@@ -75,7 +75,7 @@ def _opened(path: Path, migrations: Sequence[str], synchronous: str) -> sqlite3.
     path.touch(mode=0o600)
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("PRAGMA journal_mode=WAL")
+        _use_wal(db)
         db.execute(f"PRAGMA synchronous={synchronous}")
         db.execute("BEGIN IMMEDIATE")
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -88,6 +88,20 @@ def _opened(path: Path, migrations: Sequence[str], synchronous: str) -> sqlite3.
         db.close()
         raise
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Keep the log beside the file. Of several that open a new file at once SQLite refuses all but one, without waiting (sqlite.org/wal.html)."""
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _is_damaged(error: sqlite3.DatabaseError) -> bool:
