@@ -4,16 +4,18 @@ Made for its owner alone, safe from several threads and processes, blocking. A d
 losing the history of runs is no reason to lose an alert.
 """
 
+import fcntl
 import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from analyst_server.errors import StoreUnavailable
+from analyst_server.sqlite_opening import Synchronous, connect, make_private
 
 __all__ = ["SideFile"]
 
@@ -25,29 +27,29 @@ _log = logging.getLogger(__name__)
 class SideFile:
     """One such file. `migrations` are numbered by their place and never change once they were released; each is statements ended by semicolons."""
 
-    def __init__(
-        self, path: Path, name: str, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"]
-    ) -> None:
+    def __init__(self, path: Path, name: str, migrations: Sequence[str], *, synchronous: Synchronous) -> None:
         """Open or create the file; `name` is what errors call it. Raises `StoreUnavailable`."""
         self._lock = threading.Lock()
         self._called = f"{name} {path}"
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                self._db = _opened(path, migrations, synchronous)
-            except sqlite3.DatabaseError as exc:
-                if not _is_damaged(exc):
-                    raise
-                aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-                _log.warning(
-                    "%s is damaged (%s); it is put aside as %s and a new one begun", self._called, exc, aside.name
-                )
-                _put_aside(path, aside)
-                self._db = _opened(path, migrations, synchronous)
+            with _alone_in(path.parent):  # of two that find a damaged file, the second finds the new one
+                self._db = self._whole(path, migrations, synchronous)
         except (OSError, sqlite3.Error) as exc:
             raise StoreUnavailable(
                 f"{self._called} cannot be opened ({exc})", "check the folder's owner and free space"
             ) from exc
+
+    def _whole(self, path: Path, migrations: Sequence[str], synchronous: Synchronous) -> sqlite3.Connection:
+        try:
+            return _opened(path, migrations, synchronous)
+        except sqlite3.DatabaseError as exc:
+            if not _is_damaged(exc):
+                raise
+            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+            _log.warning("%s is damaged (%s); it is put aside as %s and a new one begun", self._called, exc, aside.name)
+            _put_aside(path, aside)
+            return _opened(path, migrations, synchronous)
 
     def close(self) -> None:
         """Give the file back."""
@@ -71,12 +73,10 @@ class SideFile:
                     self._db.execute("ROLLBACK")
 
 
-def _opened(path: Path, migrations: Sequence[str], synchronous: str) -> sqlite3.Connection:
-    path.touch(mode=0o600)
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+def _opened(path: Path, migrations: Sequence[str], synchronous: Synchronous) -> sqlite3.Connection:
+    make_private(path)
+    db = connect(path, busy_timeout_s=BUSY_TIMEOUT_S, synchronous=synchronous)
     try:
-        _use_wal(db)
-        db.execute(f"PRAGMA synchronous={synchronous}")
         db.execute("BEGIN IMMEDIATE")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         for number, migration in enumerate(migrations[version:], version + 1):
@@ -90,20 +90,6 @@ def _opened(path: Path, migrations: Sequence[str], synchronous: str) -> sqlite3.
     return db
 
 
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Keep the log beside the file. Of several that open a new file at once SQLite refuses all but one, without waiting (sqlite.org/wal.html)."""
-    until = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
 def _is_damaged(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorname", "").split("_")[1:2] in (["CORRUPT"], ["NOTADB"])
 
@@ -112,3 +98,13 @@ def _put_aside(path: Path, aside: Path) -> None:
     path.replace(aside)
     for companion in ("-wal", "-shm"):
         path.with_name(path.name + companion).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ time, kept by triggers, so that they cost nothing at a million rows; snoozed row
 """
 
 import sqlite3
+import time
 
 from analyst_cli.errors import LocalProblem
 
@@ -108,18 +109,13 @@ STEPS = (_FIRST, _FILTERS, _CLAIMS)
 
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the store to the newest schema; a store of a newer program is refused rather than damaged."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == len(STEPS):
+    if _version(db) == len(STEPS):
         return
-    if version > len(STEPS):
-        raise LocalProblem(
-            f"the local inbox is of a newer analyst (schema {version}, this one knows {len(STEPS)})",
-            "upgrade analyst, or set XDG_DATA_HOME to another folder",
-        )
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_wal(db)
     db.execute("BEGIN IMMEDIATE")  # of two processes that start at once, the second finds the work done
     try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        version = _version(db)
+        _refuse_newer(version)
         for number, step in enumerate(STEPS[version:], version + 1):
             for statement in _statements(step):
                 db.execute(statement)
@@ -128,6 +124,32 @@ def migrate(db: sqlite3.Connection) -> None:
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_newer(version: int) -> None:
+    if version > len(STEPS):
+        raise LocalProblem(
+            f"the local inbox is of a newer analyst (schema {version}, this one knows {len(STEPS)})",
+            "upgrade analyst, or set XDG_DATA_HOME to another folder",
+        )
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Ask again while another connection writes: of several that open a new file SQLite refuses all but one at once, whatever the timeout."""
+    until = time.monotonic() + db.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if not exc.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _statements(script: str) -> list[str]:

@@ -1,17 +1,15 @@
 """Connections to the file of the SQLite log, and what SQLite's errors mean for whoever waits."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from analyst_server.errors import StoreUnavailable
+from analyst_server.sqlite_opening import Synchronous, connect, make_private
 
-__all__ = ["FileIdentity", "Synchronous", "identity_of", "open_file", "sqlite_errors"]
+__all__ = ["FileIdentity", "identity_of", "open_file", "sqlite_errors"]
 
-Synchronous = Literal["FULL", "NORMAL"]
 FileIdentity = tuple[int, int]  # what tells a file from another one that later has its name
 
 _CACHE_KIB = 32 * 1024  # of each connection: the upper levels of the indexes of a million events
@@ -24,18 +22,11 @@ def open_file(
 ) -> sqlite3.Connection:
     """Open the file, which is made for its owner alone; other threads may use the connection, one at a time."""
     if create:
-        # Made if missing, never opened here if it is there: closing a descriptor of it would drop the locks of every connection to it that
-        # this process has (https://www.sqlite.org/howtocorrupt.html, section 2.2). SQLite gives its companion files the same mode.
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        make_private(path)
     else:
         path.stat()  # raises where SQLite would make a new file, in which nobody finds what was stored
-    connection = sqlite3.connect(
-        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
-    )
+    connection = connect(path, busy_timeout_s=busy_timeout_s, synchronous=synchronous, cached_statements=_STATEMENTS)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     except sqlite3.Error:

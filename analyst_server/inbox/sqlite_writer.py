@@ -17,9 +17,10 @@ from analyst_server.errors import ServerError, StoreUnavailable
 from analyst_server.inbox.log import Event, Seq, User
 from analyst_server.inbox.migrations import epoch_of, migrate
 from analyst_server.inbox.recent import RecentEvents, folded_upto, load_recent, newest_by_user
-from analyst_server.inbox.sqlite_file import Synchronous, identity_of, open_file
+from analyst_server.inbox.sqlite_file import identity_of, open_file
 from analyst_server.inbox.sqlite_read import last_seq, newer_events
 from analyst_server.inbox.sqlite_write import Outcome, Transaction, Work
+from analyst_server.sqlite_opening import Synchronous
 
 __all__ = ["DEFAULTS", "Committed", "LogWriter", "WriterSettings"]
 

@@ -5,7 +5,6 @@ keeps a copy of something asks `version()`, which changes when another connectio
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from analyst_server.errors import StoreUnavailable
+from analyst_server.sqlite_opening import connect, make_private
 
 __all__ = ["Database", "open_database"]
 
@@ -122,10 +122,9 @@ def open_database(path: Path) -> Database:
     """Open the file, making it (0600) and its tables where they are missing. Raises `StoreUnavailable`."""
     _make_private(path)
     with _translated(path):
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        # FULL: a revocation that was confirmed survives a power cut
+        connection = connect(path, busy_timeout_s=BUSY_TIMEOUT_S, synchronous="FULL")
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a revocation that was confirmed survives a power cut
         connection.execute("PRAGMA foreign_keys = ON")
     database = Database(connection, path)
     try:
@@ -137,17 +136,10 @@ def open_database(path: Path) -> Database:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file if it is missing, for its owner only; SQLite gives the same mode to its -wal and -shm files.
-
-    An existing file is not opened here: closing a descriptor of it would drop the locks of every connection that this process has
-    (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-    """
     try:
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
+        if not make_private(path):
             if path.is_symlink() or not path.is_file():
-                raise StoreUnavailable(f"{path} is no plain file", "move it away") from None
+                raise StoreUnavailable(f"{path} is no plain file", "move it away")
             path.chmod(0o600)
     except OSError as exc:
         raise StoreUnavailable(f"cannot open {path} ({exc.strerror})", "check the data folder and its owner") from exc

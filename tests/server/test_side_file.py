@@ -58,6 +58,29 @@ def test_a_damaged_file_is_put_aside_and_a_new_one_begun(tmp_path: Path, content
     assert aside.read_bytes() == content
 
 
+def test_of_several_that_find_a_damaged_file_one_puts_it_aside(tmp_path: Path) -> None:
+    (tmp_path / "f.db").write_bytes(b"this is no database" * 100)
+    barrier, files = threading.Barrier(4), list[SideFile]()
+
+    def open_it() -> None:
+        barrier.wait()
+        files.append(opened(tmp_path / "f.db"))
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, file in enumerate(files):
+        with file.transaction() as db:
+            db.execute("INSERT INTO t VALUES (?)", (number,))
+    assert [len(rows(file)) for file in files] == [4] * 4, "all use the same new one"
+    for file in files:
+        file.close()
+    (aside,) = tmp_path.glob("f.db.damaged-*")
+    assert aside.read_bytes() == b"this is no database" * 100
+
+
 def test_a_file_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match=r"the history .*f.db cannot be opened"):

@@ -406,6 +406,19 @@ def test_a_damaged_store_and_a_symbolic_link_are_one_sentence(path: Path, tmp_pa
         Inbox(link)
 
 
+def test_a_store_that_another_process_makes_just_now_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.db"
+    maker = sqlite3.connect(path, isolation_level=None)
+    maker.execute("BEGIN IMMEDIATE")  # in a file without a log yet: SQLite then refuses to begin one, at once
+    monkeypatch.setattr("time.sleep", lambda _: maker.in_transaction and maker.execute("COMMIT"))
+    with Inbox(path) as inbox:
+        assert not maker.in_transaction, "it was asked while the other wrote"
+        assert inbox.unread_count() == 0
+    maker.close()
+
+
 def test_a_process_that_has_it_open_twice_keeps_it_whole_when_another_one_closes_it(inbox: Inbox, path: Path) -> None:
     """`analyst watch` has two connections; a command beside it opens, reads and closes, again and again."""
     for number in (1, 2):
