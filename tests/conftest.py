@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -21,6 +22,10 @@ for name in (
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTOP_JWT_", "WS_"))]:
     del os.environ[name]  # a developer's own settings decide nothing here
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as a shell starts what runs in the background: programs under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

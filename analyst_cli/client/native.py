@@ -22,6 +22,7 @@ __all__ = ["Notifier", "Way", "bell", "desktop_way", "osc_sequence", "terminal_w
 Way = Literal["desktop", "osc9", "osc777", "osc99", "bell", "off"]
 
 _DBUS_TIMEOUT_S = 3.0
+_TMUX_TIMEOUT_S = 1.0
 _TERMINALS: tuple[tuple[str, Way], ...] = (
     # https://iterm2.com/documentation-escape-codes.html, https://sw.kovidgoyal.net/kitty/desktop-notifications/, and for OSC 777
     # the documentation of WezTerm, Ghostty, foot, urxvt and Warp; looked for in the names that terminals give themselves
@@ -171,7 +172,12 @@ def _asked_of_tmux(environ: Mapping[str, str]) -> tuple[bool, str]:
     ]
     try:
         asked = subprocess.run(
-            ["tmux", *questions], capture_output=True, text=True, timeout=1, env=dict(environ), check=False
+            ["tmux", *questions],
+            capture_output=True,
+            text=True,
+            timeout=_TMUX_TIMEOUT_S,
+            env=dict(environ),
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False, ""

@@ -124,7 +124,7 @@ def _masked(payload: bytes) -> bytes:
 
 async def silent_clients(world: World) -> None:
     """R11: no pong: closed after the third missed ping; no token: closed in time; the hub forgets both."""
-    settings = ("gateway.heartbeat_s=0.3", "gateway.auth_timeout_s=0.5")
+    settings = ("gateway.heartbeat_s=1", "gateway.auth_timeout_s=3")  # this process may stand still for a second or two
     async with world.own_gateway(*settings) as gateway:
         user = world.name("r11")
         mute, wordless, steady = (
@@ -134,6 +134,7 @@ async def silent_clients(world: World) -> None:
         )
         await steady.catch_up()
         listening = asyncio.create_task(steady.listen())
+        await _open_without_token(wordless)
         began = time.monotonic()
         await mute.catch_up()
         assert mute.link is not None
@@ -143,8 +144,7 @@ async def silent_clients(world: World) -> None:
                 while True:
                     pings += json.loads(await mute.link.recv())["type"] == "ping"
         assert (mute.link.close_code, pings) == (4408, 3)
-        assert time.monotonic() - began > 0.9
-        await _open_without_token(wordless)
+        assert time.monotonic() - began > 2.9
         assert wordless.link is not None
         async with asyncio.timeout(DEADLINE_S):
             assert json.loads(await wordless.link.recv()) == {"type": "auth_error", "message": "Auth timeout"}

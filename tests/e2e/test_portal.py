@@ -10,9 +10,10 @@ import pytest
 from chromium import Page, chromium
 from eventually import eventually
 from node_tools import oidc_provider
-from ports import free_port
 from secret_service import secret_service
 from system import PROGRAM, System, running_system
+
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 SOURCE = Path(__file__).parent / "node"
 
 
@@ -61,12 +63,15 @@ def telegram_emulator() -> Iterator[str]:
     """Run the foreign emulator of Telegram's Bot API; return its URL."""
     folder = installed()
     source = (
-        "const net = require('net'); const Server = require('telegram-test-api');"
-        "const probe = net.createServer().listen(0, '127.0.0.1', () => { const {port} = probe.address(); probe.close(async () => {"
-        "const server = new (Server.default || Server)({port, host: '127.0.0.1'}); await server.start(); console.log('ready', port); }); });"
+        "const Server = require('telegram-test-api'); const port = Number(process.argv[1]);"
+        "const server = new (Server.default || Server)({port, host: '127.0.0.1'}); server.start().then(() => console.log('ready', port));"
     )
     process = subprocess.Popen(
-        ["node", "-e", source], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ["node", "-e", source, str(free_port())],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout is not None
     try:

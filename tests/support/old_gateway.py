@@ -109,9 +109,11 @@ class OldGateway:
 
 
 @asynccontextmanager
-async def old_gateway(secret: str, *, dispatch_socket: Path, heartbeat_s: float = 30.0) -> AsyncIterator[OldGateway]:
+async def old_gateway(
+    secret: str, *, dispatch_socket: Path, heartbeat_s: float = 30.0, max_missed: int = 3
+) -> AsyncIterator[OldGateway]:
     """Run an old gateway on a free port and a Unix socket."""
-    gateway = OldGateway(secret, heartbeat_s=heartbeat_s)
+    gateway = OldGateway(secret, heartbeat_s=heartbeat_s, max_missed=max_missed)
     public, internal = web.Application(), web.Application()
     public.router.add_get("/ws/notifications", gateway.websocket)
     public.router.add_get("/", gateway.websocket)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from eventually import eventually
-from ports import free_port
+
+from tests.support.ports import free_port
 
 __all__ = ["PROGRAM", "System", "running_system"]
 

@@ -42,7 +42,6 @@ class TelegramServer:
     problems: list[str] = field(default_factory=list)  # requests that the real one would refuse
     updates: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    arrived_at: list[float] = field(default_factory=list)
     _update_id: int = 100
 
     @property
@@ -117,7 +116,6 @@ class TelegramServer:
             self.other.append((method, fields))
             return True
         self.messages.append(fields)
-        self.arrived_at.append(asyncio.get_running_loop().time())
         return {"message_id": len(self.messages)}
 
 

@@ -33,14 +33,14 @@ class Abilities:
     cell_height_px: int = 16
 
 
-def detect(environ: Mapping[str, str] = os.environ, deadline_s: float = _DEADLINE_S) -> Abilities:
+def detect(environ: Mapping[str, str] = os.environ) -> Abilities:
     """Return what the terminal of this process can do; takes at most the deadline, and eats no key a person has typed."""
     known = abilities_from_environment(environ)
     if known is not None and known.images == "half":
         return known
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or sys.platform == "win32":
         return Abilities()
-    found = known or abilities_from_answer(_ask(deadline_s))
+    found = known or abilities_from_answer(_ask())
     cell = _cell_of_window() if found.images != "half" else None
     return Abilities(found.images, *cell) if cell else found
 
@@ -89,7 +89,7 @@ def _cell_of_window() -> tuple[int, int] | None:
     return cell_size(columns, lines, width_px, height_px)
 
 
-def _ask(deadline_s: float) -> str:
+def _ask() -> str:
     import termios  # noqa: PLC0415 - not on Windows
     import tty  # noqa: PLC0415
 
@@ -104,7 +104,7 @@ def _ask(deadline_s: float) -> str:
     try:
         sys.stdout.write(_QUERY)
         sys.stdout.flush()
-        return _read_answer(descriptor, time.monotonic() + deadline_s)
+        return _read_answer(descriptor, time.monotonic() + _DEADLINE_S)
     finally:
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
 

@@ -342,7 +342,7 @@ async def test_what_cannot_be_read_does_not_stop_what_can(gateway: ScriptedGatew
 
 async def test_the_old_gateway_works_without_replay(tmp_path: Path) -> None:
     async with (
-        old_gateway(SECRET, dispatch_socket=tmp_path / "ws.sock", heartbeat_s=0.05) as old,
+        old_gateway(SECRET, dispatch_socket=tmp_path / "ws.sock", heartbeat_s=0.05, max_missed=1_000) as old,
         Follower(old.url) as client,
     ):
         assert (await client.until(Connected)).protocol == 1

@@ -13,9 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SHOW = (
     "import sys; sys.path.insert(0, {root!r})\n"
-    "from analyst_cli.client.native import Notifier\n"
+    "from analyst_cli.client import native\n"
+    "native._TMUX_TIMEOUT_S = 30\n"  # a busy machine may keep tmux waiting
     "from analyst_cli.client.quiet import Announcement\n"
-    "print(Notifier(via='auto', write=sys.stderr.write).show(Announcement('Revenue', 'drop')))\n"
+    "print(native.Notifier(via='auto', write=sys.stderr.write).show(Announcement('Revenue', 'drop')))\n"
     "sys.stderr.flush(); import time; time.sleep(30)\n"
 )
 

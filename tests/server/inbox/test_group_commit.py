@@ -42,7 +42,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def inbox(path: Path, clock: Clock) -> AsyncIterator[SqliteInbox]:
-    async with open_sqlite_inbox(path, settings=WriterSettings(busy_timeout_s=10), clock=clock) as opened:
+    never_looks = WriterSettings(
+        busy_timeout_s=10, poll_s=60
+    )  # while the thread looks for other processes' events, it commits
+    async with open_sqlite_inbox(path, settings=never_looks, clock=clock) as opened:
         clock.asked.clear()
         yield opened
 

@@ -331,7 +331,7 @@ async def test_what_another_process_has_folded_or_not_is_read_all_the_same(path:
     often = WriterSettings(fold_when_busy=2, poll_s=0.01)
     async with (
         open_sqlite_inbox(path, settings=often) as folding,
-        open_sqlite_inbox(path, settings=IMPATIENT) as not_folding,
+        open_sqlite_inbox(path, settings=WriterSettings(poll_s=0.01)) as not_folding,
     ):
         for i in range(40):
             await (folding, not_folding)[i % 2].append(draft(f"n{i}"))
