@@ -13,7 +13,7 @@ from typing import NamedTuple
 from analyst_cli import paths
 from analyst_cli.errors import LocalProblem
 
-__all__ = ["Background", "background", "launchd_agent", "systemd_unit", "watch_command"]
+__all__ = ["Background", "background", "launchd_agent", "start_again", "systemd_unit", "watch_command"]
 
 LABEL = "com.keboola.analyst.watch"
 UNIT = "analyst-watch.service"
@@ -66,6 +66,14 @@ class Background(NamedTuple):
             if problem:
                 return f"{shlex.join(command)}: {problem}"
         return ""
+
+
+def start_again() -> None:
+    """Start the installed watch after a sign-in, if it has failed: it ends when its token is refused, and only launchd tries again."""
+    if sys.platform == "linux" and background(()).path.exists():
+        not_failed, _ = _run(("systemctl", "--user", "is-failed", "--quiet", UNIT))
+        if not not_failed:
+            _run(("systemctl", "--user", "start", UNIT))
 
 
 def background(command: Sequence[str], *, platform: str = sys.platform) -> Background:

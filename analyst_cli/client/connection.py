@@ -64,7 +64,9 @@ async def follow(
     device: str | None = None,
     wall: Callable[[], float] = time.time,
 ) -> AsyncGenerator[ClientEvent, None]:
-    """Yield what happens, for ever; end after `SignInExpired` or `Stopped`. Close the iterator to disconnect.
+    """Yield what happens, for ever; end after `Stopped`. Close the iterator to disconnect.
+
+    After `SignInExpired` whoever goes on waits for the person to sign in, in this or another program; with a token of the environment it ends.
 
     `inbox` is used when it is given, else the one of the account that signs in is opened (and closed at the end). Setting `nudge` connects at once,
     or sends new marks at once. `delay_s` gives the wait before an attempt, `device` another
@@ -87,13 +89,16 @@ async def follow(
                 async with aclosing(_one_connection(line)) as events:
                     async for event in events:
                         yield event
-                        if isinstance(event, SignInExpired | Stopped):
+                        if isinstance(event, Stopped):
                             return
             except _Again as again:
                 if again.wait_s is None:
                     continue
                 yield ConnectionLost(again.problem, again.wait_s)
                 await _wait(line, again.wait_s)
+            else:  # signed out
+                if not await line.tokens.another():
+                    return
     finally:
         if inbox is None and line.inbox is not None:
             line.inbox.close()

@@ -23,6 +23,7 @@ __all__ = [
     "current_server",
     "forget",
     "known_servers",
+    "last_sign_in",
     "normalized",
     "remember",
     "replace_file",
@@ -97,6 +98,15 @@ def known_servers() -> list[KnownServer]:
         for url, entry in content.get("servers", {}).items()
     ]
     return sorted(found, key=lambda server: (not server.is_current, server.url))
+
+
+def last_sign_in() -> tuple[int, int] | None:
+    """Return what is another after each sign-in, with this or another server; None: there was none."""
+    try:
+        status = _file().stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def remember(server: KnownServer) -> None:

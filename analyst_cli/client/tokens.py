@@ -1,14 +1,18 @@
 """The token of a connection: found, renewed when that is due, read again when the server refuses it."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 
 from analyst_cli.client.accounts import Account, last_account
 from analyst_cli.client.credentials import claims_of, find_token
+from analyst_cli.client.servers import last_sign_in
 from analyst_cli.errors import AnalystError
 
 __all__ = ["TokenSource"]
+
+LOOK_S = 1.0  # how soon a sign-in of another program is noticed; costs microseconds
 
 
 class TokenSource:
@@ -45,6 +49,19 @@ class TokenSource:
             return await self.token() != refused
         except AnalystError:
             return False
+
+    async def another(self) -> bool:
+        """Wait until somebody has signed in with another token than the last one; False: none can come, as the environment names the token.
+
+        The keyring is asked only after a sign-in: a locked one would ask the person for its password each time.
+        """
+        if os.environ.get("ANALYST_TOKEN"):
+            return False
+        looked_at: object = "never"
+        while (signed_in := last_sign_in()) == looked_at or not await self.renew():
+            looked_at = signed_in
+            await asyncio.sleep(LOOK_S)
+        return True
 
 
 def _is_due(token: str, now: float) -> bool:

@@ -257,6 +257,8 @@ async def _tried(address: str, token: str) -> str:
 
 
 def _keep(address: str, token: str, *, insecure: bool) -> None:
+    from analyst_cli.client.background import start_again  # noqa: PLC0415 - `whoami` needs none of it
+
     claims = _read(token)
     if claims.expires_at is not None and claims.expires_at <= time.time():
         raise SignInNeeded(
@@ -268,6 +270,7 @@ def _keep(address: str, token: str, *, insecure: bool) -> None:
     if stored.warning:
         output.note(f"Note: {stored.warning}.")
     _tell_what_wins()
+    start_again()
 
 
 def _tell_what_wins() -> None:

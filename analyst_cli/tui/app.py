@@ -163,9 +163,11 @@ class InboxApp(AnnouncingApp):
         self.use_theme(self.preferences.theme)
 
     def signed_out(self) -> None:
-        """Leave the connection: the token is forgotten."""
+        """Leave the connection, as the token is forgotten, and come back when there is another."""
         self.workers.cancel_group(self, "connection")
         self.change_status(link=Link("stopped", self.now, reason="signed out"))
+        if self._follow is not None and not os.environ.get("ANALYST_TOKEN"):
+            self.run_worker(self._stay_connected(self._follow), group="connection")
 
     def use_own_keys(self) -> None:
         """Take over the person's keys; a file that cannot be meant is told and changes nothing."""

@@ -4,9 +4,12 @@ import json
 import sys
 from pathlib import Path
 
+import jwt
 import pytest
 from secret_service import secret_service
-from system import running_system
+from system import PROGRAM, running_system
+
+from tests.cli.tui.test_terminal import terminal
 
 PERSON = Path(__file__).parents[1] / "support" / "person.py"
 
@@ -36,6 +39,28 @@ def test_a_person_signs_in_through_the_custom_url_and_the_token_goes_to_the_keyr
 
         system.run("logout")
         assert system.run("whoami", check=False).returncode == 4
+
+
+@pytest.mark.real("gnome-keyring-daemon", "dbus-daemon", "dbus-send")
+def test_an_inbox_whose_token_was_revoked_comes_back_after_a_sign_in_beside_it() -> None:
+    with running_system() as system, secret_service(system.environment) as reaching:
+        system.environment.update(reaching)
+
+        def sign_in() -> str:
+            token = system.run("token", "issue", "petr").stdout.strip()
+            system.run("login", "--token-stdin", "--server", system.portal_url, stdin=token)
+            return str(jwt.decode(token, options={"verify_signature": False})["jti"])
+
+        revoked = sign_in()
+        with terminal([*PROGRAM, "inbox"], **system.environment) as inbox:
+            inbox.wait_for("● live")
+            system.run("gateway", "revoke", "--token", revoked)
+            inbox.wait_for("does not accept the token")
+            sign_in()
+            system.run("dispatch", "--user", "petr", "--title", "While signed out", "--message", "m")
+            inbox.wait_for("While signed out")
+            inbox.press("q")
+            assert inbox.wait_for_end() == 0
 
 
 @pytest.mark.real("xdg-open", "xdg-mime")

@@ -305,7 +305,6 @@ async def test_no_token_asks_for_a_sign_in(gateway: ScriptedGateway, monkeypatch
     monkeypatch.delenv("ANALYST_TOKEN")
     async with Follower(gateway.url) as client:
         assert "analyst login" in (await client.until(SignInExpired)).way_out
-        await client.ended()
 
 
 async def test_a_token_that_is_no_jwt_still_finds_its_inbox(

@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import jwt
 import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from portal_world import World, portal_world
 
 from analyst_cli.client.credentials import find_token, store_token, token_file
+from analyst_cli.client.events import CaughtUp, Connecting, SignInExpired
 from analyst_cli.client.renewal import is_due, renewed_token
 from analyst_cli.client.servers import KnownServer, remember
 from analyst_cli.errors import ServerUnreachable, SignInNeeded
+from tests.support.follower import Follower
+from tests.support.scripted_gateway import scripted_gateway
 
 DAY_S = 86_400.0
 
@@ -120,3 +124,32 @@ def test_a_keyring_that_forgets_is_told_and_not_trusted(memory: MemoryKeyring) -
     stored = store_token("https://a.example", "a.b.c")
     assert (stored.origin, "forgets what it is given" in stored.warning) == ("file", True)
     assert find_token("https://a.example").origin == "file"
+
+
+async def test_a_sign_in_of_another_program_ends_being_signed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyst_cli.client.tokens.LOOK_S", 0.01)
+    first, second = (jwt.encode({"sub": "petr", "jti": name}, "s" * 32) for name in ("a", "b"))
+
+    def sign_in(server: str, token: str) -> None:
+        kept_in = store_token(server, token, insecure=True).origin
+        remember(KnownServer(url=server, username="petr", kept_in=kept_in))
+
+    async with scripted_gateway() as gateway, Follower(gateway.url) as client:
+        await client.until(SignInExpired)  # nobody has signed in yet
+        sign_in("https://other.example", second)
+        sign_in(gateway.url, first)
+        server = await gateway.accept()
+        assert server.auth["token"] == first
+        await server.send(type="auth_error", message="Invalid token")
+        await server.close(4401)
+        await client.until(SignInExpired, 2)
+        sign_in(gateway.url, first)  # the refused one again
+        sign_in(gateway.url, second)
+        server = await gateway.accept()
+        assert server.auth["token"] == second
+        await server.greet(seq=0)
+        await server.send(type="replay_done", seq=0)
+        await client.until(CaughtUp)
+        assert len([event for event in client.seen if isinstance(event, Connecting)]) == 2, (
+            "the refused one is not tried"
+        )

@@ -1,5 +1,6 @@
 """`analyst service`: files that the system can read, shown before they are written, and what is said where they cannot be started."""
 
+import os
 import plistlib
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analyst_cli.app import run
-from analyst_cli.client.background import background, launchd_agent, systemd_unit
+from analyst_cli.client.background import background, launchd_agent, start_again, systemd_unit
 from analyst_cli.errors import LocalProblem
 
 COMMAND = ["/opt/an alyst/bin/analyst", "watch", "--quiet", "--server", 'https://example.com/%20$x"\\']
@@ -58,6 +59,29 @@ def test_the_launch_agent_is_a_property_list_with_the_command() -> None:
     agent = plistlib.loads(launchd_agent(COMMAND, log=Path("/tmp/log")).encode())
     assert (agent["ProgramArguments"], agent["RunAtLoad"]) == (COMMAND, True)
     assert background(COMMAND, platform="darwin").path.name == "com.keboola.analyst.watch.plist"
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >> "$HOME/asked"
+case "$*" in *is-failed*) test -e "$HOME/failed";; esac
+"""
+
+
+def test_a_sign_in_starts_the_watch_that_ended_without_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemctl = home / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(systemctl.parent), prepend=os.pathsep)
+    start_again()
+    assert not (home / "asked").exists(), "nothing is installed"
+    run(["service", "install", "--yes"])
+    (home / "asked").unlink()
+    start_again()
+    (home / "failed").touch()
+    start_again()
+    asks, starts = "--user is-failed --quiet analyst-watch.service", "--user start analyst-watch.service"
+    assert (home / "asked").read_text().splitlines() == [asks, asks, starts]
 
 
 def test_another_system_is_told_what_to_run() -> None:

@@ -101,6 +101,17 @@ async def test_the_bar_follows_the_connection_and_the_inbox_goes_on_when_it_ends
         assert app.screen.query_one(NotificationList).cursor == 1
 
 
+async def test_who_signs_out_in_the_inbox_is_back_after_the_next_sign_in(inbox_app: Callable[..., InboxApp]) -> None:
+    connection = Connection()
+    app = inbox_app(follow=connection, enabled=False)
+    async with app.run_test(size=(100, 20)) as pilot:
+        for _ in range(2):
+            await connection.events.put(events.Connected("https://data.example.com", "petr", 2))
+            await until(pilot, lambda: link_words(app.status.link, app.now) == "● live")
+            app.signed_out()
+            assert link_words(app.status.link, app.now) == "○ signed out"
+
+
 async def test_another_account_that_signs_in_gets_its_own_inbox(inbox_app: Callable[..., InboxApp]) -> None:
     connection = Connection()
     app = inbox_app(follow=connection, enabled=False)
