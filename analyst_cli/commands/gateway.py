@@ -160,7 +160,7 @@ def _start_logging(*, verbose: bool) -> None:
 
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("picows", "asyncio", "aiohttp.access"):
+    for chatty in ("asyncio", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

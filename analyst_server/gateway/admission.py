@@ -1,7 +1,7 @@
 """Who may knock: where a handshake comes from, which page of a browser may open one, and how many wrong tokens an address may show. Pure."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -41,19 +41,12 @@ def throttle_key(address: str) -> str:
     return "" if parsed.is_loopback else str(parsed)
 
 
-def origin_allowed(headers: Mapping[str, str], *, allowed_origins: Sequence[str]) -> bool:
-    """Tell whether a handshake may go on: programs send no Origin, a browser's must be this host's own or one that is configured (S11)."""
-    origin = headers.get("Origin")
-    if origin is None:
-        return True
+def origin_allowed(origin: str, *, host: str, allowed_origins: Sequence[str]) -> bool:
+    """Tell whether a page of this origin may connect: it is this host's own, or one that is configured (S11). Programs send no Origin."""
     if origin.lower() in allowed_origins:
         return True
     parts = urlsplit(origin)
-    return (
-        parts.scheme in ("http", "https")
-        and bool(parts.netloc)
-        and parts.netloc.lower() == headers.get("Host", "").lower()
-    )
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.netloc.lower() == host.lower()
 
 
 class FailureThrottle:

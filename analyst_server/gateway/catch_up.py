@@ -49,7 +49,7 @@ async def _replay(connection: "Connection", stream: StreamMerge[Outgoing], auth:
         for event in page:
             outgoing = Outgoing(event)
             if stream.read_from_log(outgoing):
-                connection.send(outgoing.text(replay=True), outgoing)
+                connection.send_event(outgoing, outgoing.replay_frame())
                 connection.hub.metrics.events_replayed += 1
             if not await _still_there(connection):
                 return
@@ -99,6 +99,6 @@ def _go_live(connection: "Connection", stream: StreamMerge[Outgoing]) -> bool:
         return False
     connection.send(encode_message(ReplayDone(position)))
     for outgoing in held:
-        connection.send(outgoing.text(), outgoing)
+        connection.send_event(outgoing, outgoing.frame())
     connection.now_live()
     return True

@@ -14,6 +14,7 @@ from analyst_server.gateway.send_queue import SendQueue
 from analyst_server.inbox.log import Seq, User
 from analyst_server.wire.close_codes import CloseCode, close_reason
 from analyst_server.wire.codec import encode_message
+from analyst_server.wire.frames import text_frame
 from analyst_server.wire.gateway_session import (
     AUTH_TIMEOUT,
     TOO_MANY_CONNECTIONS,
@@ -99,8 +100,8 @@ class Connection:
         stream = self._stream
         if stream is not None and not stream.arrived(outgoing):
             return
-        text = outgoing.plain_text() if stream is None else outgoing.text()
-        if text is not None and not self.queue.send(text, outgoing):
+        frame = outgoing.plain_frame() if stream is None else outgoing.frame()
+        if frame is not None and not self.queue.send(frame, outgoing):
             self.too_slow()
 
     def sweep(self, now: float, wall_now: float) -> None:
@@ -133,7 +134,7 @@ class Connection:
         self.hub.metrics.closed(refusal.code)
         self.queue.drop()
         if refusal.auth_error is not None:
-            self._outlet.send(encode_message(AuthError(refusal.auth_error)))
+            self._outlet.send(text_frame(encode_message(AuthError(refusal.auth_error))))
         self._outlet.close(refusal.code, close_reason(refusal.reason))
         self.deadline = self.hub.now() + CLOSE_GRACE_S
 
@@ -143,9 +144,14 @@ class Connection:
 
     # What the replay and the marks ask for
 
-    def send(self, text: bytes, outgoing: Outgoing | None = None) -> None:
+    def send(self, text: bytes) -> None:
         """Send a text, now or in its turn; a client for which too much waits is sent away."""
-        if self.session.phase is not Phase.CLOSED and not self.queue.send(text, outgoing):
+        if self.session.phase is not Phase.CLOSED and not self.queue.send(text_frame(text)):
+            self.too_slow()
+
+    def send_event(self, outgoing: Outgoing, frame: bytes) -> None:
+        """Send an event in this form, likewise."""
+        if self.session.phase is not Phase.CLOSED and not self.queue.send(frame, outgoing):
             self.too_slow()
 
     def too_slow(self) -> None:

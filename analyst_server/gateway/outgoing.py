@@ -4,6 +4,7 @@ from typing import Protocol
 
 from analyst_server.inbox.log import Event
 from analyst_server.wire.codec import notification_text, state_text
+from analyst_server.wire.frames import text_frame
 
 __all__ = ["Outgoing", "Outlet"]
 
@@ -11,8 +12,8 @@ __all__ = ["Outgoing", "Outlet"]
 class Outlet(Protocol):
     """The socket, as the connection needs it. None of these waits or raises; a closed socket swallows everything."""
 
-    def send(self, text: bytes) -> None:
-        """Send one text message; the socket buffers what the peer does not take."""
+    def send(self, frame: bytes) -> None:
+        """Send one frame; the socket buffers what the peer does not take."""
 
     def close(self, code: int, reason: str) -> None:
         """Send the close frame."""
@@ -25,28 +26,32 @@ class Outlet(Protocol):
 
 
 class Outgoing:
-    """One event on its way to all connections of its user: encoded once for each protocol, however many receive it."""
+    """One event on its way to all connections of its user: encoded and framed once for each protocol, however many receive it."""
 
-    __slots__ = ("_plain", "_text", "event", "seq")
+    __slots__ = ("_frame", "_plain", "event", "seq")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.seq: int = event.seq
-        self._text: bytes | None = None
+        self._frame: bytes | None = None
         self._plain: bytes | None = None
 
-    def text(self, *, replay: bool = False) -> bytes:
-        """Return the event as protocol 2 has it."""
-        if replay or self._text is None:
-            encode = notification_text if self.event.is_notification else state_text
-            text = encode(self.event.body, seq=self.seq, replay=replay)
-            if replay:
-                return text
-            self._text = text
-        return self._text
+    def frame(self) -> bytes:
+        """Return the live event as protocol 2 has it."""
+        if self._frame is None:
+            self._frame = self._framed(replay=False)
+        return self._frame
 
-    def plain_text(self) -> bytes | None:
+    def replay_frame(self) -> bytes:
+        """Return the event as a device gets it that missed it."""
+        return self._framed(replay=True)
+
+    def plain_frame(self) -> bytes | None:
         """Return the notification as protocol 1 has it; None: it has no word for this event."""
         if self._plain is None and self.event.is_notification:
-            self._plain = notification_text(self.event.body)
+            self._plain = text_frame(notification_text(self.event.body))
         return self._plain
+
+    def _framed(self, *, replay: bool) -> bytes:
+        encode = notification_text if self.event.is_notification else state_text
+        return text_frame(encode(self.event.body, seq=self.seq, replay=replay))

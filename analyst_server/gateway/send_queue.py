@@ -28,26 +28,26 @@ class SendQueue:
         )
         self._drained: asyncio.Future[None] | None = None
 
-    def send(self, text: bytes, outgoing: Outgoing | None = None) -> bool:
-        """Send a text, or let it wait; False: more waits now than may. Never blocks."""
+    def send(self, frame: bytes, outgoing: Outgoing | None = None) -> bool:
+        """Send a frame, or let it wait; False: more waits now than may. Never blocks."""
         if not self.paused and not self._waiting:
-            self._outlet.send(text)
+            self._outlet.send(frame)
             if outgoing is not None:
                 self._on_sent(outgoing)
             return True
         if self._waiting is None:
             self._waiting = deque()
-        self._waiting.append((text, outgoing))
-        self.byte_count += len(text)
+        self._waiting.append((frame, outgoing))
+        self.byte_count += len(frame)
         return len(self._waiting) <= MAX_QUEUED_EVENTS and self.byte_count <= MAX_QUEUED_BYTES
 
     def writable(self, *, yes: bool) -> None:
         """Learn that the outlet takes more, or no more for now."""
         self.paused = not yes
         while self._waiting and not self.paused:
-            text, outgoing = self._waiting.popleft()
-            self.byte_count -= len(text)
-            self._outlet.send(text)
+            frame, outgoing = self._waiting.popleft()
+            self.byte_count -= len(frame)
+            self._outlet.send(frame)
             if outgoing is not None:
                 self._on_sent(outgoing)
         if not self._waiting:

@@ -198,7 +198,7 @@ def test_small_commands_load_neither_the_server_nor_an_http_library(command: lis
         "import sys; from analyst_cli.app import run\n"
         f"run({[*command, '--socket', '/nowhere/x.sock', *given]!r})\n"
         "print(*sorted(name for name in sys.modules if name.split('.')[0] in "
-        "('aiohttp', 'textual', 'picows', 'msgspec') or name.startswith(('analyst_server.gateway', 'analyst_server.app'))))"
+        "('aiohttp', 'textual', 'httptools', 'msgspec') or name.startswith(('analyst_server.gateway', 'analyst_server.app'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == ""
