@@ -3,7 +3,6 @@
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 __all__ = ["FailureThrottle", "address_of", "origin_allowed", "throttle_key"]
 
@@ -43,10 +42,8 @@ def throttle_key(address: str) -> str:
 
 def origin_allowed(origin: str, *, host: str, allowed_origins: Sequence[str]) -> bool:
     """Tell whether a page of this origin may connect: it is this host's own, or one that is configured (S11). Programs send no Origin."""
-    if origin.lower() in allowed_origins:
-        return True
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.netloc.lower() == host.lower()
+    own = (f"http://{host}".lower(), f"https://{host}".lower())
+    return origin.lower() in (*own, *allowed_origins)
 
 
 class FailureThrottle:

@@ -27,7 +27,12 @@ class HandshakeRefused(Exception):
     def __init__(self, status: HTTPStatus, words: str, **headers: str) -> None:
         super().__init__(words)
         body = words.encode() + b"\n"
-        lines = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
+        connection = "close, Upgrade" if "Upgrade" in headers else "close"  # RFC 9110 section 7.8
+        lines = {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Connection": connection,
+        }
         lines |= {name.replace("_", "-"): value for name, value in headers.items()}
         head = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in lines.items())]
         self.response = "\r\n".join((*head, "", "")).encode() + body
@@ -81,7 +86,7 @@ class HandshakeReader:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        name, value = name.lower(), value.strip()
         before = self._headers.get(name)
         # A header that comes twice is a list (RFC 9110 section 5.3): no key, version or host is valid that has a comma in it.
         self._headers[name] = value if before is None else before + b", " + value
@@ -92,7 +97,7 @@ class HandshakeReader:
     # What is right, in the order in which a person wants to hear of it
 
     def _check_what_is_asked(self, method: bytes, version: str, allowed_origins: Sequence[str]) -> None:
-        path, _, query = self._target.decode("latin-1").partition("?")
+        path, query = _path_and_query(self._target)
         if path not in WEBSOCKET_PATHS:
             raise HandshakeRefused(HTTPStatus.NOT_FOUND, "not found")
         if method != b"GET":
@@ -143,6 +148,13 @@ def accepted(key: bytes) -> bytes:
         + base64.b64encode(digest)
         + b"\r\n\r\n"
     )
+
+
+def _path_and_query(target: bytes) -> tuple[str, str]:
+    path, _, query = target.decode("latin-1").partition("?")
+    if path.startswith("http://"):  # the absolute form, which a server takes (RFC 9112 section 3.2.2)
+        path = "/" + path.removeprefix("http://").partition("/")[2]
+    return path, query
 
 
 def _tokens(value: bytes) -> list[bytes]:

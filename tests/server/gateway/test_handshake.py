@@ -118,7 +118,7 @@ def test_who_stands_behind_a_proxy_is_kept() -> None:
 def test_what_is_no_handshake_gets_an_answer_of_http(data: bytes, status: str) -> None:
     answer = refused(data)
     assert answer.startswith(f"HTTP/1.1 {status}\r\n")
-    assert "Connection: close\r\n" in answer
+    assert "Connection: close" in answer
 
 
 def test_a_refusal_tells_the_way_out() -> None:

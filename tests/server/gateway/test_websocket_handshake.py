@@ -5,9 +5,8 @@ Where the RFCs leave an answer free, every answer that they allow is taken; `Non
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,13 +21,6 @@ HOST, UPGRADE, CONNECTION = b"Host: localhost", b"Upgrade: websocket", b"Connect
 KEYED, VERSION = b"Sec-WebSocket-Key: " + KEY, b"Sec-WebSocket-Version: 13"
 NEEDED = (HOST, UPGRADE, CONNECTION, KEYED, VERSION)
 BAD = frozenset({400})
-# What picows, the listener's library of today, answers otherwise; the tests hold its successor to the rule.
-PICOWS = pytest.mark.xfail(strict=True, reason="picows does not keep to the RFC here")
-PICOWS_IS_WRONG = (
-    {"two lines", "absolute", "absolute root"}
-    | {"two keys", "two keys, one wrong", "two versions", "no Host", "two Hosts", "two origins"}
-    | {"version beyond ASCII", "an origin of no URL"}
-)
 
 
 def request(*extra: bytes, line: bytes = GET, without: bytes | None = None) -> bytes:
@@ -46,10 +38,6 @@ def keyed(key: bytes) -> bytes:
 
 def to(target: bytes) -> bytes:
     return request(line=b"GET " + target + b" HTTP/1.1")
-
-
-def marked(names: Iterable[str]) -> list[Any]:
-    return [pytest.param(name, marks=[PICOWS] if name in PICOWS_IS_WRONG else []) for name in names]
 
 
 class Answer:
@@ -158,7 +146,7 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("name", marked(GOOD))
+@pytest.mark.parametrize("name", GOOD)
 @pytest.mark.usefixtures("control")
 async def test_a_handshake_as_the_rfc_has_it_is_taken(world: World, name: str) -> None:
     await works(world, await asked(world, GOOD[name]))
@@ -260,7 +248,7 @@ REFUSED: dict[str, tuple[bytes, frozenset[int | None]]] = {
 }
 
 
-@pytest.mark.parametrize("name", marked(REFUSED))
+@pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.usefixtures("control")
 async def test_what_is_no_handshake_is_refused_and_the_connection_closed(world: World, name: str) -> None:
     handshake, statuses = REFUSED[name]
@@ -274,7 +262,6 @@ async def test_what_is_no_handshake_is_refused_and_the_connection_closed(world: 
 
 
 @pytest.mark.parametrize("version", [b"0", b"8", b"12", b"14", b"131", b"x", b"-1"])
-@PICOWS
 @pytest.mark.usefixtures("control")
 async def test_another_version_is_told_the_right_one(world: World, version: bytes) -> None:
     answer = await asked(world, replaced(VERSION, b"Sec-WebSocket-Version: " + version))
@@ -283,7 +270,6 @@ async def test_another_version_is_told_the_right_one(world: World, version: byte
     await ended(answer.raw)
 
 
-@PICOWS
 @pytest.mark.usefixtures("control")
 async def test_a_plain_visit_is_told_what_is_spoken_here(world: World) -> None:
     answer = await asked(world, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
