@@ -31,9 +31,6 @@ from tests.support.websocket_talk import (
     question,
 )
 
-PICOWS = pytest.mark.xfail(strict=True, reason="picows does not keep to the RFC here")
-PICOWS_IS_WRONG = {"close with 0", "close with 1006", "close with 5000", "close with 65535"}
-
 
 @pytest.fixture
 async def control(world: World) -> AsyncIterator[Client]:
@@ -140,9 +137,7 @@ BROKEN: dict[str, tuple[list[Frame] | bytes, set[int]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[PICOWS] if name in PICOWS_IS_WRONG else []) for name in BROKEN]
-)
+@pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.usefixtures("control")
 async def test_what_breaks_the_rules_ends_with_its_code_and_nothing_after_it_counts(world: World, name: str) -> None:
     broken, codes = BROKEN[name]
