@@ -125,6 +125,15 @@ async def test_a_modal_can_be_named(tmp_path: Path) -> None:
         assert error["code"] == "DESKTOP_STALE_ELEMENT"
 
 
+async def test_escape_goes_to_the_modal_that_is_named(tmp_path: Path) -> None:
+    async with desktop_world(tmp_path, with_dialog(dialog(), dialog(element_id="e", title="Other?"))) as world:
+        modals = (await world.result("listModals"))["modals"]
+        lower = next(modal["modalId"] for modal in modals if modal["title"] == "Sure?")
+        done = (await world.act("dismissModal", strategy={"type": "esc"}, modalId=lower))["result"]
+        assert done["dismissed"] is True
+        assert [modal["title"] for modal in (await world.result("listModals"))["modals"]] == ["Other?"]
+
+
 async def test_a_modal_that_does_not_block_keeps_nobody_from_anything(tmp_path: Path) -> None:
     async with desktop_world(tmp_path, with_dialog(dialog(blocking=False))) as world:
         assert [modal["blocking"] for modal in (await world.result("listModals"))["modals"]] == [False]

@@ -5,6 +5,7 @@ Every process is the leader of its own group and gets SIGTERM from the kernel sh
 Nothing is inherited but PATH: `stack.environ` is the whole environment of what runs on it.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,15 @@ class Launched:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             return
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the group wait."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """End the group, with SIGKILL where SIGTERM does not do it in time."""

@@ -129,13 +129,14 @@ class TypeText(msgspec.Struct, frozen=True, tag=True):
 
 
 class Chord(msgspec.Struct, frozen=True, tag=True):
-    """Press one key with modifiers held.
+    """Press one key with modifiers held, in the window of the target (which gets the keyboard first, verified), or where the focus is.
 
     Names are canonical, R-HK-2: modifiers `cmd shift option control`, keys `a` `0` `enter` `f5` `leftbracket`, ...
     """
 
     modifiers: tuple[str, ...]
     key: str
+    target: Node | None = None
 
 
 class Highlight(msgspec.Struct, frozen=True, tag=True):

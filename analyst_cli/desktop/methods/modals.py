@@ -116,7 +116,7 @@ def _chosen(call: Call[DismissModalParams], modals: list[tuple[str, Modal]]) -> 
 def _action(strategy: Strategy, modal: Modal) -> tuple[dict[str, Any], Action]:
     """Choose what is pressed (R-DM-2); exactly one button, or nothing."""
     if strategy.type == "esc":
-        return {}, Chord((), "escape")
+        return {}, Chord((), "escape", msgspec.structs.replace(modal.element, children=()))
     if strategy.type == "defaultButton":
         fitting = [button for button in modal.buttons if button.default]
     elif strategy.type == "cancelButton":

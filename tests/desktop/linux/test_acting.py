@@ -183,19 +183,53 @@ async def test_a_dialog_is_listed_with_its_text_and_buttons_and_dismissed(backen
     assert (await look(backend, modals=True)).modals == ()
 
 
+async def test_a_dialog_is_seen_while_the_window_manager_passes_the_keyboard_on(
+    backend: Backend, program: Program, stack: DesktopStack
+) -> None:
+    ask = await find(backend, "Ask")
+    await backend.perform(Press(target=ask), Reins())
+    dialog = await modal(backend)
+
+    async def is_in_front() -> bool:
+        return (await look(backend)).window_title == "Confirm delete"
+
+    await soon(is_in_front)
+    with stack.parts["openbox"].paused():  # the active window is one that is gone
+        await backend.perform(Press(target=dialog.buttons[0]), Reins(deadline_s=0.1))
+        await program.logged("answer")
+        await backend.perform(Press(target=ask), Reins(deadline_s=0.1))
+        await program.logged("asked", 2)
+        looking = asyncio.create_task(look(backend, modals=True))
+        await asyncio.wait([looking], timeout=0.2)
+    snapshot = await looking
+    assert snapshot.app is not None
+    assert [each.app_id for each in snapshot.modals] == [snapshot.app.app_id] == ["bridge-test"]
+
+
 async def test_escape_dismisses_a_file_chooser(backend: Backend, program: Program) -> None:
     await backend.perform(Press(target=await find(backend, "Pick file")), Reins())
     dialog = await modal(backend)
     assert (dialog.element.native_role, dialog.element.title) == ("file chooser", "Pick a file")
     assert "AXCancelButton" in {button.subrole for button in dialog.buttons}
-
-    async def is_in_front() -> bool:
-        return (await look(backend)).window_title == "Pick a file"
-
-    await soon(is_in_front)
-    await backend.perform(Chord(modifiers=(), key="escape"), Reins())
+    await backend.perform(Chord(modifiers=(), key="escape", target=dialog.element), Reins())
     await program.logged("picked")
     assert (await look(backend, modals=True)).modals == ()
+
+
+async def test_a_chord_for_a_window_that_does_not_get_the_keyboard_is_not_sent(
+    backend: Backend, program: Program, stack: DesktopStack
+) -> None:
+    ask = await find(backend, "Ask")
+    with stack.parts["openbox"].paused():  # the dialog stays without a window
+        await backend.perform(Press(target=ask), Reins(deadline_s=0.1))
+        dialog = await modal(backend)
+        reins = Reins(deadline_s=0.5)
+        with pytest.raises(Refused) as refused:
+            await backend.perform(Chord(modifiers=(), key="escape", target=dialog.element), reins)
+    assert refused.value.reason is Refusal.FOCUS_FAILED
+    assert (reins.committed, reins.sealed) == (True, False)
+    assert not program.events("answer")
+    assert (await look(backend, modals=True)).modals
 
 
 async def test_a_highlight_is_seen_lets_clicks_through_and_goes_away(backend: Backend, program: Program) -> None:

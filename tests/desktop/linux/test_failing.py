@@ -11,7 +11,8 @@ import pytest
 from desktop_liar import liar
 from desktop_stack import DesktopStack
 from desktop_world import COMPONENTS, Reins, find, look, nodes, soon, start_gtk3, windowed
-from desktop_x import own_window
+from desktop_x import own_window, screen_of
+from Xlib import X, Xatom
 
 from analyst_cli.desktop.backends.base import (
     Activate,
@@ -188,6 +189,21 @@ async def test_a_program_that_dies_under_a_press_is_no_crash(own_stack: DesktopS
             return root is not None and root.role == "AXSystemWide"
 
         await soon(is_system_wide)
+
+
+async def test_a_desktop_with_windows_of_which_none_is_active_is_read(own_stack: DesktopStack, tmp_path: Path) -> None:
+    async with open_backend(own_stack.environ) as backend:
+        await windowed(backend, start_gtk3(own_stack, tmp_path))
+        with own_stack.parts["openbox"].paused(), screen_of(own_stack) as screen:
+            root = screen.screen().root
+            root.change_property(screen.intern_atom("_NET_ACTIVE_WINDOW"), Xatom.WINDOW, 32, [X.NONE])
+            screen.set_input_focus(X.NONE, X.RevertToNone, X.CurrentTime)
+            screen.sync()
+            snapshot = await look(backend)
+        assert snapshot.app is None
+        assert snapshot.root is not None
+        assert snapshot.root.role == "AXSystemWide"
+        assert "Increment" in {node.title for node in nodes(snapshot.root)}
 
 
 async def test_without_a_window_manager_windows_are_found_and_focused(tmp_path: Path, bare_stack: DesktopStack) -> None:

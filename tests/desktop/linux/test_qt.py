@@ -1,5 +1,6 @@
 """Qt 6 differs from GTK: no cache, no MODAL state, offsets in UTF-16 units, more actions than one. The same promises hold."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from desktop_stack import DesktopStack
 from desktop_world import COMPONENTS, Program, Reins, find, look, modal, nodes, soon, start_qt, windowed
 
-from analyst_cli.desktop.backends.base import Backend, Effect, Focus, Press, Refusal, Refused, TypeText
+from analyst_cli.desktop.backends.base import Backend, Chord, Effect, Focus, Press, Refusal, Refused, TypeText
 
 pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS, "python:PySide6")]
 
@@ -72,6 +73,20 @@ async def test_a_password_field_is_never_read(backend: Backend, qt: Program) -> 
 async def test_a_field_gets_the_keyboard(backend: Backend, qt: Program) -> None:
     await backend.perform(Focus(target=await find(backend, "notes")), Reins())
     assert (await find(backend, "notes")).focused
+
+
+async def test_escape_waits_for_the_keyboard_of_a_message_box(
+    backend: Backend, qt: Program, stack: DesktopStack
+) -> None:
+    ask = await find(backend, "Ask")
+    with stack.parts["openbox"].paused():  # the message box is in the tree, and its window not on the screen
+        await backend.perform(Press(target=ask), Reins(deadline_s=0.1))
+        dialog = await modal(backend)
+        escape = Chord(modifiers=(), key="escape", target=dialog.element)
+        escaping = asyncio.create_task(backend.perform(escape, Reins()))
+        await asyncio.wait([escaping], timeout=0.2)
+    await escaping
+    assert [event["button"] for event in await qt.logged("answer")] == ["No"]
 
 
 async def test_a_message_box_is_listed_and_dismissed(backend: Backend, qt: Program) -> None:

@@ -113,8 +113,8 @@ class FakeBackend:
                 return Outcome(effect=Effect.CONFIRMED, method="scripted", verification="focus read back")
             case TypeText():
                 return await self._type(action, control)
-            case Chord(modifiers, key):
-                return await self._chord(modifiers, key, control)
+            case Chord():
+                return await self._chord(action, control)
             case Highlight(area, duration_ms):
                 self._note(highlight=[area.x, area.y, area.width, area.height], durationMs=duration_ms)
                 return Outcome(effect=Effect.CONFIRMED, method="overlay", verification="shown")
@@ -242,7 +242,9 @@ class FakeBackend:
             verification="length read back" if element.secure else "value read back",
         )
 
-    async def _chord(self, modifiers: tuple[str, ...], key: str, control: Control) -> Outcome:
+    async def _chord(self, action: Chord, control: Control) -> Outcome:
+        modifiers, key = action.modifiers, action.key
+        target = None if action.target is None else self._element(action.target)
         name = "+".join((*modifiers, key))
         before = self.scene.revision
         control.commit()
@@ -258,7 +260,7 @@ class FakeBackend:
             self.release_keys()
         self._note(chord=name)
         changes = self.script.chords.get(name, [])
-        self.apply([*changes, *(self.scene.escape() if key == "escape" and not modifiers else [])])
+        self.apply([*changes, *(self.scene.escape(target) if key == "escape" and not modifiers else [])])
         effect = Effect.CONFIRMED if self.scene.revision != before else Effect.UNVERIFIED
         return Outcome(
             effect=effect, method="keys", verification="the tree changed" if effect is Effect.CONFIRMED else None

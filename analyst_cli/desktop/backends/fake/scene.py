@@ -94,10 +94,11 @@ class Scene:
                     other.focused = other is element
         self.revision += 1
 
-    def escape(self) -> list[Change]:
-        """Return what the Escape key does: it presses the cancel button of the topmost modal, if it has one."""
+    def escape(self, target: Element | None) -> list[Change]:
+        """Return what the Escape key does: it presses the cancel button of the target or the topmost modal, if it has one."""
         front = self._frontmost()
         modals = [e for w in front.windows for e in w.walk() if _is_modal(e)] if front else []
+        modals = modals if target is None else [target]
         cancel = next(
             (e for modal in reversed(modals) for e in modal.walk() if e.subrole == "AXCancelButton" and e.enabled), None
         )

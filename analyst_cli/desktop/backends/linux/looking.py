@@ -1,5 +1,6 @@
 """Put together what is on the desktop: the window manager's view joined with the accessibility tree of the frontmost program."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,13 @@ from analyst_cli.desktop.backends.linux.details import node_of, read_details, ro
 from analyst_cli.desktop.backends.linux.modals import dialogs_of, modals_of, objects_below
 from analyst_cli.desktop.backends.linux.roles import Role, State
 from analyst_cli.desktop.backends.linux.tree import Structure, read_structure
-from analyst_cli.desktop.backends.linux.windows import XWindow, active_window, client_windows, to_window
+from analyst_cli.desktop.backends.linux.windows import (
+    XWindow,
+    active_window,
+    client_windows,
+    focus_may_come,
+    to_window,
+)
 from analyst_cli.desktop.backends.linux.x_display import XDisplay, property_values
 from analyst_cli.desktop.elements import (
     AppIdentity,
@@ -40,6 +47,8 @@ from analyst_cli.desktop.elements import (
 
 __all__ = ["Scene", "look", "read_scene"]
 
+CHANGE_OF_FOCUS_S = 1.0  # of a window manager that is busy: 50 ms were seen
+POLL_S = 0.01
 DESKTOP_HANDLE = Handle("desktop")
 
 
@@ -83,13 +92,27 @@ async def read_scene(display: XDisplay, *, everything: bool = True) -> Scene:
     return await display.run(read)
 
 
+async def _settled_scene(display: XDisplay, control: Control, *, everything: bool) -> Scene:
+    """Ask the window manager; where no window is active, wait a moment for one: the active one may have just closed.
+
+    In between no program would be in front, and nobody see its dialogs, or whose window gets the next keys.
+    """
+    give_up = time.monotonic() + min(CHANGE_OF_FOCUS_S, control.remaining_s())
+    while True:
+        scene = await read_scene(display, everything=everything)
+        if scene.front is not None or time.monotonic() > give_up or not await display.run(focus_may_come):
+            return scene
+        control.check()
+        await asyncio.sleep(POLL_S)
+
+
 async def look(desk: Desk, request: TreeRequest, control: Control) -> Snapshot:
     """Read the desktop as asked. Raises PermissionMissing for what is asked and not there."""
     control.check()
     started = time.monotonic()
     captured_at = time.time()
     try:
-        scene = await read_scene(desk.display, everything=request.windows or request.modals)
+        scene = await _settled_scene(desk.display, control, everything=request.windows or request.modals)
         app = scene.app
         title = scene.front.title if scene.front else None
     except PermissionMissing:

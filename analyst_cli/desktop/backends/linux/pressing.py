@@ -160,19 +160,23 @@ async def _has_focus(desk: Desk, target: Target) -> bool:
 
 
 async def chord(desk: Desk, keyboard: Keyboard, action: Chord, control: Control) -> Outcome:
-    """Press one key with modifiers held, in whatever window has the keyboard."""
+    """Press one key with modifiers held, in the target's window, or in whatever window has the keyboard."""
+    target = None if action.target is None else await find_again(desk, action.target)
     keymap = await desk.display.run(keyboard.keymap)
     names = (*action.modifiers, action.key)
     strokes = [keymap.named(name) for name in names]
     if missing := [name for name, stroke in zip(names, strokes, strict=True) if stroke is None]:
         raise Refused(Refusal.KEY_UNAVAILABLE, f"the keyboard layout has no key for {', '.join(missing)}")
-    front = await desk.display.run(active_window)
+    receiver: Target | XWindow | None = target or await desk.display.run(active_window)
     shift = keymap.named("shift")
     codes = chord_codes([stroke for stroke in strokes if stroke is not None], shift)
-    async with observed(desk, front.pid if front else None, None) as observer:
-        await observer.start()
+    async with observed(desk, receiver.pid if receiver else None, None) as observer:
         control.check()
         control.commit()
+        if target is not None and not await _bring_up_window_of(desk, target, control):
+            raise Refused(Refusal.FOCUS_FAILED, "the window of the element did not get the keyboard")
+        await observer.start()
+        control.check()
         control.seal()
         await desk.display.run(keyboard.chord, codes)
         effect, words = await observer.outcome(control)

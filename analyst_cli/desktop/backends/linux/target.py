@@ -24,7 +24,7 @@ from analyst_cli.desktop.backends.linux.accessible import (
 from analyst_cli.desktop.backends.linux.desk import Desk
 from analyst_cli.desktop.backends.linux.details import press_action_index, read_details
 from analyst_cli.desktop.backends.linux.looking import Scene, read_scene
-from analyst_cli.desktop.backends.linux.roles import Role, State, ax_names
+from analyst_cli.desktop.backends.linux.roles import DIALOG_ROLES, Role, State, ax_names
 from analyst_cli.desktop.backends.linux.windows import XWindow
 from analyst_cli.desktop.elements import Node, Rect
 
@@ -59,6 +59,11 @@ class Target:
     def visible(self) -> bool:
         """Whether it may be on the screen."""
         return on_screen(self.now.states, self.now.role, is_gtk4=self.is_gtk4)
+
+    @property
+    def is_dialog(self) -> bool:
+        """Whether it is a dialog, or anything else that keeps the rest from being used."""
+        return self.now.role in DIALOG_ROLES or bool(self.now.states & State.MODAL)
 
     @property
     def has_text(self) -> bool:
@@ -160,25 +165,31 @@ async def frame_of(desk: Desk, target: Target) -> Rect | None:
 
 
 async def window_of(desk: Desk, target: Target) -> XWindow | None:
-    """Give the window it lies in: the only one of its process, or the one with the title of its top-level object."""
+    """Give the window it lies in: the only one of its process, or the one with the title of its top-level object.
+
+    A dialog that is a window itself may go by another name there: then the window manager's hints tell which; None until it is mapped.
+    """
     if not target.scene.windows:
         target.scene = await read_scene(desk.display)
     windows = [window for window in target.scene.of_process(target.pid) if window.mapped]
-    if len(windows) < 2:
+    if len(windows) < 2 and not target.is_dialog:
         return windows[0] if windows else None
-    title = await _top_level_name(desk.bus, target.now)
-    return next((window for window in windows if window.title == title), windows[0])
+    top, title = await _top_level(desk.bus, target.now)
+    own = [window for window in windows if window.title == title]
+    if target.is_dialog and top == target.now.path:
+        windows = [window for window in windows if window.modal or window.dialog]
+    return next(iter(own or windows), None)
 
 
-async def _top_level_name(bus: AccessibilityBus, one: Accessible) -> str | None:
+async def _top_level(bus: AccessibilityBus, one: Accessible) -> tuple[ObjectPath, str | None]:
     path, name = one.path, one.name
     for _ in range(MAX_PARENTS):
         try:
             parent = await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Parent"))
             if parent.signature != "(so)" or parent.value[0] != one.bus_name or parent.value[1] == ROOT_PATH:
-                return name
+                return path, name
             path = ObjectPath(parent.value[1])
             name = text_of(await bus.ask(property_of(one.bus_name, path, ACCESSIBLE, "Name")))
         except (CallFailed, CallTimedOut):
-            return None
-    return None
+            break
+    return path, None

@@ -26,6 +26,7 @@ __all__ = [
     "ask_to_activate",
     "client_at",
     "client_windows",
+    "focus_may_come",
     "focused_client",
     "has_keyboard",
     "has_window_manager",
@@ -68,10 +69,18 @@ def has_window_manager(display: Any) -> bool:
 
 
 def active_window(display: Any) -> XWindow | None:
-    """Give the window that has the focus; the window manager's word first, the keyboard focus where there is no window manager."""
-    ids = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
-    window_id = ids[0] if ids else focused_client(display)
+    """Give the window that has the focus; the window manager's word first, the keyboard focus where it names none, or one that is gone."""
+    named = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")[:1]
+    if named != [X.NONE] and (found := describe(display, named)) and found[0] is not None:
+        return found[0]
+    window_id = focused_client(display)
     return describe(display, [window_id])[0] if window_id else None
+
+
+def focus_may_come(display: Any) -> bool:
+    """Tell whether there are windows of which the window manager could make one active; it does so a moment after the active one closed."""
+    managed = property_values(display, root_of(display), "_NET_ACTIVE_WINDOW")
+    return bool(managed) and any(window.mapped and not window.minimised for window in client_windows(display))
 
 
 def client_windows(display: Any) -> list[XWindow]:
