@@ -56,10 +56,6 @@ class Held(NamedTuple):
     origin: str
 
 
-def _text(typed: str) -> str:
-    return typed
-
-
 def _flag(typed: str) -> bool:
     if typed.lower() in {"true", "yes", "on", "1"}:
         return True
@@ -104,6 +100,13 @@ def _time_zone(typed: str) -> str:
     return typed
 
 
+def _command(typed: str) -> str:
+    import shlex  # noqa: PLC0415 - only who names one pays for it
+
+    shlex.split(typed)  # raises where a quote is not closed
+    return typed
+
+
 def _choice(key: str, default: str, words: str, help_: str, variable: str = "") -> Setting:
     allowed = words.split()
     return Setting(key, default, _one_of(*allowed), f"one of {', '.join(allowed)}", help_, variable, tuple(allowed))
@@ -112,6 +115,7 @@ def _choice(key: str, default: str, words: str, help_: str, variable: str = "") 
 THEMES = "auto dark light contrast ansi"
 _YES_OR_NO = "true or false"
 _CLOCK = "HH:MM, or empty"
+_COMMAND = "a command, with its quotes closed"
 
 SETTINGS: tuple[Setting, ...] = (
     _choice("inbox.theme", "auto", THEMES, "Colours of the inbox.", "ANALYST_THEME"),
@@ -126,7 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("notifications.quiet_from", "", _clock, _CLOCK, "From when only critical ones are notified."),
     Setting("notifications.quiet_until", "", _clock, _CLOCK, "Until when only critical ones are notified."),
     Setting("notifications.time_zone", "", _time_zone, "a name like Europe/Prague, or empty", "Zone of the quiet hours; empty: this machine's."),
-    Setting("investigate.agent", "claude", _text, "a command", "The coding agent, with `{prompt}` (a file) and `{folder}`.", "ANALYST_AGENT"),
+    Setting("investigate.agent", "claude", _command, _COMMAND, "The coding agent, with `{prompt}` (a file) and `{folder}`.", "ANALYST_AGENT"),
     _choice("investigate.agent_place", "auto", "auto here tmux window", "Where the agent starts; `auto` is a pane in tmux, else here."),
 )  # fmt: skip
 

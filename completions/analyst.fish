@@ -112,7 +112,7 @@ complete -c analyst -n "__analyst_at 'desktop approvals'" -a list -d 'List what 
 complete -c analyst -n "__analyst_at 'desktop approvals'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop approvals approve'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop approvals deny'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'desktop approvals list'" -l json -d 'Print JSON'
+complete -c analyst -n "__analyst_at 'desktop approvals list'" -l json -d 'Print one JSON array'
 complete -c analyst -n "__analyst_at 'desktop approvals list'" -l texts -d 'Show what would be typed'
 complete -c analyst -n "__analyst_at 'desktop approvals list'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop click'" -l by-role -d 'Role of the element, such as AXButton' -x
@@ -253,7 +253,7 @@ complete -c analyst -n "__analyst_at 'desktop session'" -l raw -d 'Plain JSON-RP
 complete -c analyst -n "__analyst_at 'desktop session'" -l multi-workspace -d 'Let lines name other workspaces'
 complete -c analyst -n "__analyst_at 'desktop session'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop start'" -l help -s h -d 'Show this message and exit'
-complete -c analyst -n "__analyst_at 'desktop status'" -l json -d 'Print JSON'
+complete -c analyst -n "__analyst_at 'desktop status'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'desktop status'" -l pretty -d 'Indent the JSON'
 complete -c analyst -n "__analyst_at 'desktop status'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'desktop stop'" -l help -s h -d 'Show this message and exit'
@@ -422,7 +422,7 @@ complete -c analyst -n "__analyst_at 'mark'" -l archive -l archived -d 'Out of t
 complete -c analyst -n "__analyst_at 'mark'" -l unarchive -l unarchived -d 'Back into the inbox'
 complete -c analyst -n "__analyst_at 'mark'" -l ack -l acknowledged -d 'Somebody takes care of it'
 complete -c analyst -n "__analyst_at 'mark'" -l all -d 'Everything in the inbox, instead of ids'
-complete -c analyst -n "__analyst_at 'mark'" -l json -d 'Print what came of it as one JSON object'
+complete -c analyst -n "__analyst_at 'mark'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'mark'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'mark'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'mark'" -a '(__analyst_words ids)'
@@ -453,7 +453,7 @@ complete -c analyst -n "__analyst_at 'runner once'" -l failure-alerts -l no-fail
 complete -c analyst -n "__analyst_at 'runner once'" -l now -d 'Run all scripts, whatever their schedules say'
 complete -c analyst -n "__analyst_at 'runner once'" -l no-cooldown -d 'Send even what a cooldown would hold back'
 complete -c analyst -n "__analyst_at 'runner once'" -l quiet -s q -d 'Print nothing - for cron, which mails what is printed'
-complete -c analyst -n "__analyst_at 'runner once'" -l json -d 'Print one JSON object a run'
+complete -c analyst -n "__analyst_at 'runner once'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'runner once'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'runner overdue'" -l scripts -d 'Folder of the scripts ANALYST_SCRIPTS_DIR, ~/user/notifications' -r -F
 complete -c analyst -n "__analyst_at 'runner overdue'" -l state -d 'Folder of history, cooldowns and logs ANALYST_NOTIFICATIONS_DIR, ~/.n…' -r -F
@@ -468,7 +468,7 @@ complete -c analyst -n "__analyst_at 'runner serve'" -l user -d 'Who gets the al
 complete -c analyst -n "__analyst_at 'runner serve'" -l python -d 'Python that runs the scripts ANALYST_SCRIPT_PYTHON, ~/.venv/bin/pytho…' -r -F
 complete -c analyst -n "__analyst_at 'runner serve'" -l parallel -d 'Scripts that run at the same time' -x
 complete -c analyst -n "__analyst_at 'runner serve'" -l failure-alerts -l no-failure-alerts -d 'Tell the owner when a script fails, recovers, or is overdue'
-complete -c analyst -n "__analyst_at 'runner serve'" -l json -d 'Print one JSON object a run'
+complete -c analyst -n "__analyst_at 'runner serve'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'runner serve'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'scripts'" -a edit -d 'Open a script in VISUAL or EDITOR, then check it'
 complete -c analyst -n "__analyst_at 'scripts'" -a explain -d 'Tell why an alert was sent, or was not'
@@ -559,7 +559,7 @@ complete -c analyst -n "__analyst_at 'show'" -l server -d 'Whose inbox; else ANA
 complete -c analyst -n "__analyst_at 'show'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'show'" -a '(__analyst_words ids)'
 complete -c analyst -n "__analyst_at 'snooze'" -l until -s t -d 'Until then - 2h, 18 -00, tomorrow 9 -00, monday, 2026-12-24 9 -00' -x
-complete -c analyst -n "__analyst_at 'snooze'" -l json -d 'Print what came of it as one JSON object'
+complete -c analyst -n "__analyst_at 'snooze'" -l json -d 'Print one JSON object'
 complete -c analyst -n "__analyst_at 'snooze'" -l server -d 'Whose inbox; else ANALYST_SERVER, else the server used last' -x -a '(__analyst_words servers)'
 complete -c analyst -n "__analyst_at 'snooze'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'snooze'" -a '(__analyst_words ids)'
@@ -580,7 +580,7 @@ complete -c analyst -n "__analyst_at 'telegram serve'" -l help -s h -d 'Show thi
 complete -c analyst -n "__analyst_at 'telegram status'" -l config -s c -d 'Settings file of the gateway (TOML)' -r -F
 complete -c analyst -n "__analyst_at 'telegram status'" -l data -d 'Data folder of the gateway - log, images, accounts' -r -F
 complete -c analyst -n "__analyst_at 'telegram status'" -l limit -s n -d 'How many of the latest deliveries to list' -x
-complete -c analyst -n "__analyst_at 'telegram status'" -l json -d 'Print one JSON object a delivery'
+complete -c analyst -n "__analyst_at 'telegram status'" -l json -d 'Print one JSON object a line'
 complete -c analyst -n "__analyst_at 'telegram status'" -l help -s h -d 'Show this message and exit'
 complete -c analyst -n "__analyst_at 'token'" -a inspect -d 'Tell what a token says - whose, which device, until when'
 complete -c analyst -n "__analyst_at 'token'" -a issue -d 'Issue a token with the gateway’s secret, or one for a program elsewhe…'

@@ -12,7 +12,7 @@ from analyst_cli.errors import NotFound, UsageProblem
 
 __all__ = ["mark", "mark_and_send", "snooze"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print what came of it as one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _STATES = ("read", "unread", "archived", "unarchived", "acknowledged")
 _ALL_AT_ONCE = 100_000
 

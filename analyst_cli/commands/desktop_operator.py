@@ -15,7 +15,7 @@ approvals = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, add_completion=False, help="List and decide what clients want to do."
 )
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+AS_JSON = typer.Option(False, "--json", help="Print one JSON object.")
 
 
 class Refused(LocalProblem):
@@ -97,7 +97,9 @@ def reload() -> int:
 
 @approvals.command("list")
 def approvals_list(
-    *, as_json: bool = AS_JSON, texts: bool = typer.Option(False, "--texts", help="Show what would be typed.")
+    *,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON array."),
+    texts: bool = typer.Option(False, "--texts", help="Show what would be typed."),
 ) -> int:
     """List what clients want to do.
 

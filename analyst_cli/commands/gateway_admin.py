@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from analyst_server.portal.accounts import DeviceRecord, UserRecord
     from analyst_server.portal.database import Database
 
-__all__ = ["accounts_of", "add_commands", "open_accounts_file", "refuse_shut_out", "rfc3339"]
+__all__ = ["DAY_S", "accounts_of", "add_commands", "open_accounts_file", "refuse_shut_out", "rfc3339"]
 
 DAY_S = 86_400.0
 

@@ -67,7 +67,7 @@ def once(
     now: bool = typer.Option(False, "--now", help="Run all scripts, whatever their schedules say."),
     no_cooldown: bool = typer.Option(False, "--no-cooldown", help="Send even what a cooldown would hold back."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing: for cron, which mails what is printed."),
-    json: bool = typer.Option(False, "--json", help="Print one JSON object a run."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
 ) -> None:
     """Run what is due now and end: what cron calls every 5 minutes.
 
@@ -112,7 +112,7 @@ def serve(
     places: Places,
     python: Path | None = PYTHON,
     way: Way,
-    json: bool = typer.Option(False, "--json", help="Print one JSON object a run."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
 ) -> None:
     """Run scripts by their own schedules until Ctrl-C or SIGTERM.
 

@@ -59,7 +59,7 @@ def status(
     config: Path | None = CONFIG,
     data: Path | None = DATA,
     limit: int = typer.Option(10, "--limit", "-n", min=0, max=1000, help="How many of the latest deliveries to list."),
-    json: bool = typer.Option(False, "--json", help="Print one JSON object a delivery."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
 ) -> None:
     """Tell who has linked a chat, how many deliveries are in which state, and what became of the latest.
 

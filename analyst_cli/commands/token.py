@@ -8,13 +8,11 @@ from typing import Any
 import typer
 
 from analyst_cli import output
-from analyst_cli.commands.gateway_admin import accounts_of, open_accounts_file, refuse_shut_out, rfc3339
+from analyst_cli.commands.gateway_admin import DAY_S, accounts_of, open_accounts_file, refuse_shut_out, rfc3339
 from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_errors, settings_and_folder
 from analyst_cli.errors import SignInNeeded, UsageProblem
 
 __all__ = ["app"]
-
-DAY_S = 86_400.0
 
 app = typer.Typer(
     help="Issue, inspect and refresh tokens.", no_args_is_help=True, add_completion=False, rich_markup_mode=None

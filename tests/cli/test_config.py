@@ -48,6 +48,7 @@ def test_the_nearer_source_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("[inbox]\ntheme = 'pink'", "one of auto, dark"),
         ("[notifications]\nquiet_from = '25:00'", "HH:MM"),
         ("[notifications]\ntime_zone = 'Mars/Olympus'", "Europe/Prague"),
+        ('[investigate]\nagent = "codex \'x"', "with its quotes closed"),
         ("[inbox", "is no TOML"),
     ],
 )

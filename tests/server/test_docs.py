@@ -6,7 +6,6 @@ import pytest
 
 from analyst_server.config import setting_rows
 from analyst_server.gateway.metrics import Gauges, Metrics, exposition
-from analyst_server.wire.close_codes import CloseCode
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "gateway.md").read_text(encoding="utf-8")
@@ -28,7 +27,3 @@ def test_every_metric_is_described() -> None:
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert len(names) > 15
     assert not [name for name in names if f"`{name}" not in PAGE]
-
-
-def test_every_close_code_is_described() -> None:
-    assert not [code for code in CloseCode if str(code.value) not in PAGE]
