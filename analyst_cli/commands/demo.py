@@ -3,10 +3,12 @@
 Nothing is short-cut: gateway, token, scripts, runner and inbox are the commands that everybody uses, started as processes of their own.
 """
 
+import fcntl
 import getpass
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -56,8 +58,8 @@ def demo(
     """
     with (
         _tidied_up_on_signals(),
-        tempfile.TemporaryDirectory(prefix="analyst-demo-") as folder,
-        _gateway(_environment(Path(folder))) as environment,
+        _own_folder() as (folder, lock),
+        _gateway(_environment(folder)) as environment,
     ):
         for name in SAMPLES:
             _analyst(environment, "scripts", "new", name, "--from", name)
@@ -74,11 +76,12 @@ def demo(
             )
             raise typer.Exit(printed.returncode)
         with _alerts_at_a_human_pace(environment, pace_s):
-            _show_inbox(environment)
+            _show_inbox(environment, lock)
     output.note("The demo's folder is removed. Next: docs/first-alert.md, or analyst --help")
 
 
 _PROGRAM = [sys.executable, "-m", "analyst_cli"]
+_FOLDER = "analyst-demo-"
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -97,6 +100,30 @@ def _tidied_up_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _own_folder() -> Iterator[tuple[Path, int]]:
+    """Make the folder of this demo, and take its lock, by which others see that it is used. What killed demos have left is removed before."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with suppress(OSError), _locked(folder, fcntl.LOCK_NB) as lock:  # an error: somebody else's, or used
+            if os.fstat(lock).st_uid == os.geteuid() and any(folder.iterdir()):  # empty: just made, and not locked yet
+                shutil.rmtree(folder)
+    made = tempfile.TemporaryDirectory(prefix=_FOLDER)
+    with _locked(Path(made.name)) as lock, made:
+        files = Path(made.name, "files")  # the gateway locks the folder of its socket
+        files.mkdir()
+        yield files, lock
+
+
+@contextmanager
+def _locked(folder: Path, how: int = 0) -> Iterator[int]:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | how)
+        yield lock
+    finally:
+        os.close(lock)
 
 
 @contextmanager
@@ -237,9 +264,9 @@ def _alerts_at_a_human_pace(environment: dict[str, str], pace_s: float) -> Itera
         thread.join()
 
 
-def _show_inbox(environment: dict[str, str]) -> None:
-    """Open the inbox until the person leaves it; ended from outside it brings the terminal back as it was."""
-    with _running(["inbox"], environment) as inbox:
+def _show_inbox(environment: dict[str, str], lock: int) -> None:
+    """Open the inbox until the person leaves it; ended from outside it brings the terminal back as it was. It holds the lock, too."""
+    with _running(["inbox"], environment, pass_fds=[lock]) as inbox:
         inbox.wait()
 
 

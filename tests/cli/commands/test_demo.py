@@ -1,5 +1,6 @@
 """The demo ended from outside leaves nothing behind: no gateway, no folder. The whole run is in `tests/e2e/test_chain.py`."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -53,8 +54,30 @@ def test_ended_by_a_signal_it_takes_its_gateway_and_its_folder_with_it(
     assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
 
 
-def test_killed_it_leaves_no_gateway(home: Path, tmp_path: Path) -> None:
-    demo = begun(tmp_path)
-    with demo:
+def test_killed_it_leaves_no_gateway_and_a_folder_that_nobody_uses(home: Path, tmp_path: Path) -> None:
+    with begun(tmp_path) as demo:
         demo.kill()
     assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
+    (remains,) = tmp_path.iterdir()
+    os.close(locked(remains))
+
+
+def test_it_removes_what_killed_ones_have_left_and_nothing_else(home: Path, tmp_path: Path) -> None:
+    remains, used, just_made, link = (tmp_path / f"analyst-demo-{name}" for name in ("remains", "used", "new", "link"))
+    for folder in (remains, used):
+        (folder / "files").mkdir(parents=True)
+    just_made.mkdir()
+    link.symlink_to(used)
+    lock = locked(used)
+    with begun(tmp_path) as demo:
+        demo.terminate()
+    os.close(lock)
+    assert sorted(tmp_path.iterdir()) == sorted([used, just_made, link])
+    assert (used / "files").exists()
+
+
+def locked(folder: Path) -> int:
+    """Take the lock of a folder that nobody uses, as a demo has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
