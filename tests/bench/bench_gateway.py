@@ -2,17 +2,16 @@
 
 Usage: bench_gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--rows 1000000] [--only NAME,...] [--json]. Servers take turns, in an
 order that is reversed every round; ratios are per-round ratios to the baseline with its access log, as aiohttp ships it. One process plays all
-clients. With `--rows`, "analyst full" is the gateway on a store that holds so many already; JetStream, where it is installed, flushes as we do.
+clients. With `--rows`, "analyst full" is the gateway on a store that holds so many already; JetStream, where it is installed, flushes as we do;
+"floor", where there is a C compiler, is an epoll loop that does nothing but the system calls.
 """
 
 import argparse
 import asyncio
 import gc
 import json
-import os
 import resource
 import shutil
-import socket
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gateway_load import Producer, Receiver, connect_all
-from gateway_servers import Server, filled, slowing_library, started
+from gateway_servers import Server, filled, floors, slowing_library, started
 from jetstream import JetstreamProducer, found
 
 MESSAGE = "Down 15 % since 6:00. " * 10
@@ -272,32 +271,6 @@ async def arrival(receivers: list[Receiver], total: int) -> None:
     assert sum(receiver.received for receiver in receivers) == total
 
 
-def floors() -> Figures:
-    """What the machine can do: flushes of a small append, and round trips over a Unix socket, each end a bare system call."""
-    with tempfile.NamedTemporaryFile() as file:
-        began = time.perf_counter()
-        for _ in range(500):
-            os.write(file.fileno(), b"x" * 300)
-            os.fdatasync(file.fileno())
-        flush_us = (time.perf_counter() - began) / 500 * 1e6
-    near, far = socket.socketpair()
-    pid = os.fork()
-    if pid == 0:
-        near.close()
-        while data := far.recv(4096):
-            far.send(data)
-        os._exit(0)
-    far.close()
-    began = time.perf_counter()
-    for _ in range(5_000):
-        near.send(b"x" * 500)
-        near.recv(4096)
-    trip_us = (time.perf_counter() - began) / 5_000 * 1e6
-    near.close()
-    os.waitpid(pid, 0)
-    return {"flush_us": flush_us, "unix_round_trip_us": trip_us}
-
-
 Scenario = Callable[[Server, argparse.Namespace], Awaitable[Figures]]
 SCENARIOS: dict[str, Scenario] = {
     "memory": memory,
@@ -321,6 +294,8 @@ def kinds_of(scenario: str, options: argparse.Namespace) -> list[str]:
         kinds.append("analyst full")
     if scenario == "throughput" and found() is not None:
         kinds.append("jetstream")
+    if scenario in ("storm", "fan_out") and shutil.which("cc"):
+        kinds.append("floor")
     return kinds
 
 

@@ -1,4 +1,4 @@
-"""The servers of the gateway bench: ours, the plain baseline and JetStream, each a process in a folder of its own."""
+"""The servers of the gateway bench: ours, the plain baseline, JetStream and a floor in C, each a process in a folder of its own."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from jetstream import JetstreamProducer, jetstream
 from analyst_server.inbox.retention import Retention
 from analyst_server.inbox.sqlite import open_sqlite_inbox
 
-__all__ = ["Server", "filled", "slowing_library", "started"]
+__all__ = ["Server", "filled", "floors", "slowing_library", "started"]
 
 ROOT = Path(__file__).parents[2]
 SECRET = "b" * 64
@@ -84,8 +84,11 @@ async def started(
         path = Path(folder, "ws.sock")
         if kind == "analyst full" and full is not None:
             shutil.copy(full, Path(folder, "inbox.db"))
-        if kind.startswith("analyst"):
-            arguments = [
+        if kind == "floor":
+            command = [_compiled(ROOT / "tests/bench/floor_gateway.c", Path(folder, "floor")), str(port), str(path)]
+        elif kind.startswith("analyst"):
+            command = [
+                sys.executable,
                 "-m",
                 "analyst_cli",
                 "gateway",
@@ -97,13 +100,13 @@ async def started(
                 str(path),
             ]
             limits = ("gateway.connections_per_user=100000", "gateway.connections=100000", "gateway.user_rate=0")
-            arguments += ["--data", folder, *(word for each in limits for word in ("--set", each))]
+            command += ["--data", folder, *(word for each in limits for word in ("--set", each))]
         else:
-            arguments = [str(ROOT / "tests/bench/plain_gateway.py"), str(port), str(path), SECRET]
-            arguments += ["--quiet"] if kind == "plain quiet" else []
+            command = [sys.executable, str(ROOT / "tests/bench/plain_gateway.py"), str(port), str(path), SECRET]
+            command += ["--quiet"] if kind == "plain quiet" else []
         with Path(folder, "log").open("wb") as log:  # noqa: ASYNC230 - nothing else runs yet
             process = subprocess.Popen(  # noqa: ASYNC220
-                [sys.executable, *arguments],
+                command,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
@@ -144,8 +147,12 @@ def slowing_library(folder: Path) -> str:
     """Compile what makes each flush 10 ms longer (for `LD_PRELOAD`)."""
     source, library = folder / "slow.c", folder / "slow.so"
     source.write_text(_SLOW_FLUSH)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
-    return str(library)
+    return _compiled(source, library, "-shared", "-fPIC", "-ldl")
+
+
+def _compiled(source: Path, target: Path, *options: str) -> str:
+    subprocess.run(["cc", "-O2", "-o", str(target), str(source), *options], check=True)
+    return str(target)
 
 
 async def filled(path: Path, rows: int) -> None:
@@ -155,3 +162,29 @@ async def filled(path: Path, rows: int) -> None:
     fill(path, rows)
     async with open_sqlite_inbox(path) as inbox:
         await inbox.retain(Retention(max_notifications=10**9))  # folds what was put in past the writer
+
+
+def floors() -> dict[str, float]:
+    """What the machine can do: flushes of a small append, and round trips over a Unix socket, each end a bare system call."""
+    with tempfile.NamedTemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(500):
+            os.write(file.fileno(), b"x" * 300)
+            os.fdatasync(file.fileno())
+        flush_us = (time.perf_counter() - began) / 500 * 1e6
+    near, far = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        near.close()
+        while data := far.recv(4096):
+            far.send(data)
+        os._exit(0)
+    far.close()
+    began = time.perf_counter()
+    for _ in range(5_000):
+        near.send(b"x" * 500)
+        near.recv(4096)
+    trip_us = (time.perf_counter() - began) / 5_000 * 1e6
+    near.close()
+    os.waitpid(pid, 0)
+    return {"flush_us": flush_us, "unix_round_trip_us": trip_us}
