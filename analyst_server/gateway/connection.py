@@ -84,11 +84,14 @@ class Connection:
         if (request := self.session.receive(payload)) is not None:
             self._carry_out(request)
 
+    def left(self) -> None:
+        """Learn that the client has closed: it gets nothing more, and what is still in the socket's buffer not for ever."""
+        self.note_progress()
+        self._end()
+
     def lost(self) -> None:
         """Learn that the socket is gone."""
-        self.note_progress()
-        self.session.phase, self.signed_in = Phase.CLOSED, False
-        self.queue.drop()
+        self.left()
         self.hub.remove(self)
 
     # What the hub tells
@@ -130,13 +133,17 @@ class Connection:
         """End the connection with a reason that the client understands."""
         if self.session.phase is Phase.CLOSED:
             return
-        self.session.phase, self.signed_in = Phase.CLOSED, False
+        self._end()
         self.hub.metrics.closed(refusal.code)
-        self.queue.drop()
         if refusal.auth_error is not None:
             self._outlet.send(text_frame(encode_message(AuthError(refusal.auth_error))))
         self._outlet.close(refusal.code, close_reason(refusal.reason))
-        self.deadline = self.hub.now() + CLOSE_GRACE_S
+
+    def _end(self) -> None:
+        if self.session.phase is not Phase.CLOSED:
+            self.session.phase, self.signed_in = Phase.CLOSED, False
+            self.deadline = self.hub.now() + CLOSE_GRACE_S
+        self.queue.drop()
 
     def abort(self) -> None:
         """Drop the socket."""

@@ -63,7 +63,9 @@ class Gate:
     def opened(self, socket: "_WebSocket") -> None:
         """Wait for this socket's handshake."""
         if len(self._waiting) >= MAX_HANDSHAKES:
-            next(iter(self._waiting)).abort()
+            oldest = next(iter(self._waiting))
+            self.settled(oldest)
+            oldest.abort()
         loop = asyncio.get_running_loop()
         self._waiting[socket] = loop.time() + HANDSHAKE_TIMEOUT_S
         if self._timer is None:
@@ -80,7 +82,7 @@ class Gate:
             if until > now:
                 self._timer = loop.call_at(until, self._drop_late)
                 return
-            self._waiting.pop(socket, None)
+            self.settled(socket)
             socket.abort()
         self._timer = None
 
@@ -181,6 +183,8 @@ class _WebSocket(asyncio.Protocol):
             self._reader = None
             if not self._close_sent:
                 self.close(received.code, "")
+            if connection is not None:
+                connection.left()
             self._transport.close()
         elif self._close_sent or connection is None:
             return  # told to go: only its own close is of interest

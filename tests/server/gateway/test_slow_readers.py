@@ -124,3 +124,20 @@ async def test_a_replay_ends_with_its_connection_and_is_no_slow_reader(world: Wo
 def _draft(n: int, message: str = "m") -> NotificationDraft:
     body = json.dumps({"id": f"n{n}", "title": "t", "message": message, "timestamp": "2026-01-30T10:00:00Z"}).encode()
     return NotificationDraft(User("petr"), f"n{n}", body)
+
+
+async def test_a_client_that_closes_and_reads_nothing_more_is_dropped_after_a_while(world: World) -> None:
+    raw = await stalled(world)
+    connection = next(iter(world.hub._connections))
+    sent = 0
+    while not connection.queue.byte_count:  # until the kernel takes no more of it
+        sent += 1
+        await world.hub.log.append(_draft(sent, BIG))
+    raw.send((1001).to_bytes(2), first=0x88)
+    await until(lambda: world.hub.connections_of("petr") == 0)
+    assert world.hub.queued_bytes == 0
+    assert world.hub.open_connections == 1  # it may still read what is on its way
+    world.clocks.skipped += 20
+    await until(lambda: world.hub.open_connections == 0)
+    assert world.hub.metrics.closes == {}
+    await raw.close()

@@ -304,6 +304,16 @@ async def test_a_handshake_that_is_not_done_in_time_is_cut_off(
         await works(world, answer)
 
 
+async def test_the_oldest_of_too_many_handshakes_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "MAX_HANDSHAKES", 3)
+    raws = [await knocking(world, GET + b"\r\n") for _ in range(5)]
+    for oldest in raws[:2]:
+        assert await ended(oldest) == b""
+    for raw in raws[2:]:
+        raw.writer.write(b"\r\n".join((*NEEDED, b"", b"")))
+        assert await raw.reader.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+
+
 async def test_who_drips_headers_has_no_more_time_than_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "HANDSHAKE_TIMEOUT_S", 0.3)
     async with gateway_world(tmp_path) as world:
