@@ -53,8 +53,9 @@ class Gateway:
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it serves."""
+    @property
+    def command(self) -> list[str]:
+        """What starts it, in `environment`."""
         settings = [word for each in ("gateway.connections_per_user=2000", *self.settings) for word in ("--set", each)]
         arguments = (
             "--no-portal",
@@ -65,13 +66,17 @@ class Gateway:
             "--port",
             self.url.split(":")[2].split("/")[0],
         )
+        return [sys.executable, "-m", "analyst_cli", "gateway", "serve", *map(str, arguments), *settings]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "DESKTOP_JWT_SECRET": SECRET, "HOME": str(self.folder)}
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "analyst_cli", "gateway", "serve", *map(str, arguments), *settings],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env={**os.environ, "DESKTOP_JWT_SECRET": SECRET, "HOME": str(self.folder)},
+                self.command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, env=self.environment
             )
         assert self.process.stdout is not None
         said = b""

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from tests.delivery.harness import DEADLINE_S, ROOT, SECRET, Gateway, Publisher, World
+from tests.delivery.harness import DEADLINE_S, ROOT, Gateway, Publisher, World
 
 __all__ = ["SCENARIOS", "Stubborn", "all_accepted", "start_refused"]
 
@@ -202,22 +201,8 @@ def _store_from(dump: Path, folder: Path) -> Path:
 
 def start_refused(gateway: Gateway) -> str:
     """Start a gateway that must refuse to; return the sentence it says."""
-    command = [
-        sys.executable,
-        "-m",
-        "analyst_cli",
-        "gateway",
-        "serve",
-        "--no-portal",
-        "--port",
-        "0",
-        "--data",
-        str(gateway.data),
-    ]
     ended = subprocess.run(
-        [*command, "--socket", str(gateway.socket)],
-        capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(gateway.folder), "DESKTOP_JWT_SECRET": SECRET},
+        gateway.command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=ROOT, env=gateway.environment
     )  # fmt: skip
     assert ended.returncode not in (0, None)
     assert "Traceback" not in ended.stderr

@@ -15,6 +15,7 @@ from analyst_cli.client.rows import rfc3339
 from analyst_cli.tui.app import Follow, InboxApp
 from analyst_cli.tui.charts.detect import Abilities
 from analyst_cli.tui.desk import Desk
+from analyst_cli.tui.keys import keymap_file
 from analyst_server.wire.messages import Chart, Cursor, Notification, Run, Series
 
 NOW = 1_795_257_000.0  # 2026-11-21 10:30:00 UTC, a Saturday
@@ -105,6 +106,12 @@ def store(tmp_path: Path, clock: Clock) -> Path:
 def receive(inbox: Inbox, notifications: Sequence[Notification], *, seq: int = 100) -> None:
     """Store notifications as a connection does."""
     inbox.apply(notifications, cursor=Cursor("epoch", seq))
+
+
+def use_keys(content: str) -> None:
+    """Write the person's own keys."""
+    keymap_file().parent.mkdir(parents=True)
+    keymap_file().write_text(content)
 
 
 @pytest.fixture

@@ -14,13 +14,12 @@ from analyst_cli.client.inbox import Inbox
 from analyst_cli.client.rows import Filter
 from analyst_cli.tui.app import InboxApp
 from analyst_cli.tui.desk import Listing
-from analyst_cli.tui.keys import keymap_file
 from analyst_cli.tui.palette import commands_of
 from analyst_cli.tui.screens.help import HelpScreen
 from analyst_cli.tui.widgets.bottom_line import BottomLine
 from analyst_cli.tui.widgets.detail import Detail
 from analyst_cli.tui.widgets.notification_list import NotificationList
-from tests.cli.tui.conftest import NOW, Clock, notification, receive, until
+from tests.cli.tui.conftest import NOW, Clock, notification, receive, until, use_keys
 
 App = Callable[..., InboxApp]
 
@@ -265,8 +264,7 @@ async def test_what_arrives_is_shown_and_the_cursor_stays_on_its_notification(in
 
 
 async def test_help_tells_the_keys_that_really_work(inbox_app: App) -> None:
-    keymap_file().parent.mkdir(parents=True)
-    keymap_file().write_text('[keys]\n"inbox.archive" = "E"\n')
+    use_keys('[keys]\n"inbox.archive" = "E"\n')
     app = inbox_app()
     async with app.run_test(size=(100, 60)) as pilot:
         await pilot.press("question_mark")

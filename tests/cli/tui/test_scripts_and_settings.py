@@ -11,10 +11,10 @@ from analyst_cli.client.credentials import find_token, store_token
 from analyst_cli.client.scripts import KnownScript
 from analyst_cli.errors import SettingsProblem, SignInNeeded
 from analyst_cli.tui.app import InboxApp
-from analyst_cli.tui.keys import keymap_file, read_keymap
+from analyst_cli.tui.keys import read_keymap
 from analyst_cli.tui.script_text import about, script_line
 from analyst_cli.tui.widgets.status_bar import link_words
-from tests.cli.tui.conftest import NOW, until
+from tests.cli.tui.conftest import NOW, until, use_keys
 from tests.cli.tui.test_status import THEN
 
 App = Callable[..., InboxApp]
@@ -173,8 +173,7 @@ def test_a_keymap_that_cannot_be_meant_is_refused_with_the_line(tmp_path: Path, 
 
 
 async def test_a_broken_keymap_is_told_and_the_usual_keys_work(inbox_app: App) -> None:
-    keymap_file().parent.mkdir(parents=True)
-    keymap_file().write_text("[keys")
+    use_keys("[keys")
     app = inbox_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -183,8 +182,7 @@ async def test_a_broken_keymap_is_told_and_the_usual_keys_work(inbox_app: App) -
 
 
 async def test_an_own_key_is_taken_from_the_list_and_the_message(inbox_app: App) -> None:
-    keymap_file().parent.mkdir(parents=True)
-    keymap_file().write_text('[keys]\n"inbox.archive" = "x"\n"inbox.search" = "ctrl+f,slash"\n')
+    use_keys('[keys]\n"inbox.archive" = "x"\n"inbox.search" = "ctrl+f,slash"\n')
     app = inbox_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("x")

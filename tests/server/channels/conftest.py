@@ -39,6 +39,11 @@ class World:
         body = {"id": id, "title": id, "message": "", "timestamp": "2026-11-21T10:00:00Z", **members}
         await self.log.append(NotificationDraft(User(user), id, json.dumps(body).encode()))
 
+    async def alert_arrived(self, id: str, **members: Any) -> None:  # noqa: A002
+        """Store an alert, and wait until the first message is in the chat."""
+        await self.alert(id, **members)
+        await self.telegram.until(lambda: self.telegram.messages)
+
     def link(self, user: str = "petr", chat: int = 7) -> None:
         """Link a chat as an operator would: in the file."""
         path = self.folder / "telegram_users.json"

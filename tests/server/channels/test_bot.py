@@ -122,8 +122,7 @@ async def test_help_status_and_a_test_chart(world: World) -> None:
 async def test_reading_in_the_chat_marks_read_everywhere_and_once(world: World) -> None:
     world.link()
     async with world.channels():
-        await world.alert("a1")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1")
         data = world.telegram.messages[0]["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
         world.telegram.press(data)
         world.telegram.press(data)
@@ -141,8 +140,7 @@ async def test_reading_in_the_chat_marks_read_everywhere_and_once(world: World) 
 async def test_snoozing_puts_aside_for_an_hour(world: World) -> None:
     world.link()
     async with world.channels():
-        await world.alert("a1")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1")
         world.telegram.press("snooze:1")
         await world.telegram.until(world.telegram.answers)
     assert world.telegram.answers()[0].startswith("Put aside until ")
@@ -154,8 +152,7 @@ async def test_the_run_button_runs_the_script_once_for_its_user(world: World) ->
     world.link()
     world.scripts = Scripts()
     async with world.channels():
-        await world.alert("a1", script="revenue")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1", script="revenue")
         assert world.telegram.messages[0]["reply_markup"]["inline_keyboard"][0][0]["text"] == "▶ Run"
         world.telegram.press("run:1")
         world.telegram.press("run:1")
@@ -183,8 +180,7 @@ async def test_a_run_button_that_could_not_act_acts_when_it_can(world: World) ->
     world.link()
     world.scripts = Scripts(hold=asyncio.Event())
     async with world.channels():
-        await world.alert("a1", script="revenue")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1", script="revenue")
         for number in range(MAX_RUNNING):
             world.telegram.press(f"script:other{number}")
         world.telegram.press("run:1")
@@ -214,8 +210,7 @@ async def test_a_mark_that_could_not_be_stored_can_be_pressed_again(world: World
     world.log = StumblingInbox()
     world.link()
     async with world.channels():
-        await world.alert("a1")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1")
         world.telegram.press("read:1")
         world.telegram.press("read:1")
         await world.telegram.until(lambda: len(world.telegram.answers()) == 2)
@@ -243,8 +238,7 @@ async def test_a_button_whose_effect_a_stopped_server_has_cut_off_acts_after_the
     world.log = log = StoppedInbox()
     world.link()
     async with world.channels():
-        await world.alert("a1")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1")
         world.telegram.press("read:1")
         await world.telegram.until(log.storing.is_set)
     async with world.channels():

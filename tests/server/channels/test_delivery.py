@@ -73,8 +73,7 @@ async def test_somebody_without_a_link_is_not_written_to(world: World) -> None:
     world.link("petr")
     async with world.channels():
         await world.alert("j1", user="jana")
-        await world.alert("p1")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("p1")
     assert world.telegram.texts == ["<b>p1</b>"]
 
 
@@ -83,8 +82,7 @@ async def test_what_came_before_the_link_stays_in_the_inbox(world: World) -> Non
     async with world.channels():
         world.link()
         await world.telegram.until(lambda: _is_followed(world))
-        await world.alert("new")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("new")
     assert world.telegram.texts == ["<b>new</b>"]
 
 
@@ -93,8 +91,7 @@ async def test_what_was_stored_while_the_channels_were_down_arrives_after_the_st
 ) -> None:
     world.link()
     async with world.channels():
-        await world.alert("a0")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a0")
     for number in range(1, 6):
         await world.alert(f"a{number}")
     async with world.channels():
@@ -300,8 +297,7 @@ async def test_parts_that_went_are_not_sent_again_after_a_failure_in_the_middle(
 async def test_a_picture_that_is_gone_never_mutes_the_alert(world: World) -> None:
     world.link()
     async with world.channels():
-        await world.alert("a1", image_url="/api/notifications/images/gone.png")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1", image_url="/api/notifications/images/gone.png")
     assert world.telegram.texts == ["<b>a1</b>"]
 
 
@@ -321,8 +317,7 @@ async def test_formatting_that_telegram_dislikes_is_sent_plain(world: World) -> 
     world.link()
     world.telegram.faults.append(refuse(400, "Bad Request: can't parse entities: Unsupported start tag"))
     async with world.channels():
-        await world.alert("a1", message="**b**")
-        await world.telegram.until(lambda: world.telegram.messages)
+        await world.alert_arrived("a1", message="**b**")
     assert (world.telegram.texts, "parse_mode" in world.telegram.messages[0]) == (["a1\n\n**b**"], False)
 
 
