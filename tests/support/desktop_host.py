@@ -52,6 +52,13 @@ class Served:
         confirm = {"token": await self.token(method, **params)}
         return await self.call(method, request_id=request_id, confirm=confirm, **params)
 
+    async def done(self, method: str, **params: Any) -> dict[str, Any]:
+        """Do something that must succeed."""
+        reply = await self.act(method, **params)
+        assert "result" in reply, reply
+        result: dict[str, Any] = reply["result"]
+        return result
+
     async def error(self, method: str, **params: Any) -> dict[str, Any]:
         """Do something that must be refused."""
         reply = await self.act(method, **params)

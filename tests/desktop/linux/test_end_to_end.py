@@ -66,9 +66,9 @@ async def test_observe_leaves_a_picture_that_decodes_and_a_tree_with_the_widgets
 async def test_a_click_is_found_approved_done_and_judged(host: Served, program: Program) -> None:
     found = await host.result("desktop.find", selector=button("Increment")["selector"])
     [reference] = found["elementRefs"]
-    reply = await host.act("desktop.click", target={"elementRef": {"elementId": reference["elementId"]}})
-    assert reply["result"]["clicked"] is True
-    assert reply["result"]["effect"] == "confirmed"
+    reply = await host.done("desktop.click", target={"elementRef": {"elementId": reference["elementId"]}})
+    assert reply["clicked"] is True
+    assert reply["effect"] == "confirmed"
     assert [event["count"] for event in program.events("click")] == [1]
 
 
@@ -80,7 +80,7 @@ async def test_what_cannot_be_meant_or_pressed_is_refused_and_nothing_happens(
     error = await host.error("desktop.click", target=button("Disabled"))
     assert (error["code"], error["details"]["reason"]) == ("DESKTOP_ELEMENT_NOT_FOUND", "disabled")
     found = await host.result("desktop.find", selector=button("Doomed")["selector"])
-    assert "result" in await host.act("desktop.click", target=button("Remove"))
+    await host.done("desktop.click", target=button("Remove"))
     reference = {"elementRef": {"elementId": found["elementRefs"][0]["elementId"]}}
     assert (await host.error("desktop.click", target=reference))["code"] == "DESKTOP_STALE_ELEMENT"
     with covered(
@@ -97,18 +97,18 @@ async def test_what_cannot_be_meant_or_pressed_is_refused_and_nothing_happens(
 async def test_typed_text_arrives_and_is_found_nowhere_else(
     host: Served, program: Program, stack: DesktopStack
 ) -> None:
-    reply = await host.act("desktop.typeText", text=SECRET, target=field("name entry"))
-    assert (reply["result"]["typed"], reply["result"]["textLength"], reply["result"]["effect"]) == (
+    reply = await host.done("desktop.typeText", text=SECRET, target=field("name entry"))
+    assert (reply["typed"], reply["textLength"], reply["effect"]) == (
         True,
         len(SECRET),
         "confirmed",
     )
     assert program.last("entry")["text"] == SECRET
-    reply = await host.act(
+    reply = await host.done(
         "desktop.typeText", text=SECRET, target=field("password entry"), options={"allowSecure": True}
     )
     assert program.last("secret")["text"] == SECRET
-    assert reply["result"]["effect"] == "confirmed"
+    assert reply["effect"] == "confirmed"
     error = await host.error("desktop.typeText", text=SECRET, target=field("password entry"))
     assert (error["code"], error["details"]["reason"]) == ("DESKTOP_INVALID_REQUEST", "secure_field")
     await host.result("desktop.observe", options={"includeScreenshot": False})
@@ -123,16 +123,16 @@ async def test_typed_text_arrives_and_is_found_nowhere_else(
 
 
 async def test_a_chord_needs_its_own_confirmation_and_arrives(host: Served, program: Program) -> None:
-    await host.act("desktop.typeText", text="x", target=field("name entry"))
+    await host.done("desktop.typeText", text="x", target=field("name entry"))
     refused = await host.call("desktop.hotkey", keys=["control", "a"])
     assert refused["error"]["code"] in {"DESKTOP_INVALID_REQUEST", "DESKTOP_CONFIRM_REQUIRED"}
-    reply = await host.act("desktop.hotkey", keys=["control", "a"])
-    assert reply["result"]["keys"] == ["control", "a"]
+    reply = await host.done("desktop.hotkey", keys=["control", "a"])
+    assert reply["keys"] == ["control", "a"]
     assert ("press", "a") in program.key_events()
 
 
 async def test_a_dialog_blocks_is_listed_and_dismissed(host: Served, program: Program) -> None:
-    assert "result" in await host.act("desktop.click", target=button("Ask"))
+    await host.done("desktop.click", target=button("Ask"))
     [modal] = (await host.result("desktop.listModals"))["modals"]
     assert (modal["role"], modal["blocking"], modal["appBundleId"]) == ("AXAlert", True, "bridge-test")
     assert [each["title"] for each in modal["buttons"]] == ["No", "Yes"]
@@ -141,12 +141,12 @@ async def test_a_dialog_blocks_is_listed_and_dismissed(host: Served, program: Pr
         "desktop.waitUntil", condition={"selectorExists": {"titleContains": "Nowhere"}}, timeoutMs=2_000
     )
     assert waited["error"]["code"] == "DESKTOP_MODAL_BLOCKING"
-    dismissed = await host.act("desktop.dismissModal", strategy={"type": "byTitle", "titleContains": "No"})
-    assert dismissed["result"]["dismissed"] is True
+    dismissed = await host.done("desktop.dismissModal", strategy={"type": "byTitle", "titleContains": "No"})
+    assert dismissed["dismissed"] is True
     assert [event["response"] for event in program.events("answer")] == [-9]
-    assert "result" in await host.act("desktop.click", target=button("Ask"))
-    dismissed = await host.act("desktop.dismissModal", strategy={"type": "esc"})
-    assert dismissed["result"]["dismissed"] is True
+    await host.done("desktop.click", target=button("Ask"))
+    dismissed = await host.done("desktop.dismissModal", strategy={"type": "esc"})
+    assert dismissed["dismissed"] is True
     assert len(program.events("answer")) == 2
     assert not program.events("click")
 
@@ -154,7 +154,7 @@ async def test_a_dialog_blocks_is_listed_and_dismissed(host: Served, program: Pr
 async def test_a_wait_wakes_on_an_event_long_before_its_poll(host: Served, program: Program) -> None:
     condition = {"selectorExists": {"byRole": "AXButton", "titleContains": "Late"}}
     waiting = asyncio.create_task(host.call("desktop.waitUntil", condition=condition, timeoutMs=20_000, pollMs=5_000))
-    assert "result" in await host.act("desktop.click", target=button("Add later"))
+    await host.done("desktop.click", target=button("Add later"))
     await program.logged("added")
     reply = await waiting
     assert reply["result"]["conditionMet"] is True
@@ -206,8 +206,8 @@ async def test_a_killed_host_leaves_readable_evidence_and_the_next_one_repairs_t
     assert keyboard_table(own_stack) != before
     again = await start_host(own_stack, tmp_path / "ws")
     try:
-        reply = await again.act("desktop.typeText", text="gut", target=field("name entry"))
-        assert reply["result"]["effect"] == "confirmed"
+        reply = await again.done("desktop.typeText", text="gut", target=field("name entry"))
+        assert reply["effect"] == "confirmed"
         assert keyboard_table(own_stack) == before
         assert held_keys(own_stack) == []
     finally:
@@ -231,7 +231,7 @@ async def test_a_bus_that_dies_is_told_and_found_again_by_the_same_host(
             assert observed["permissionsMissing"] == ["accessibility"]
             await asyncio.to_thread(own_stack.start_accessibility_bus)
             second = await windowed(backend, start_gtk3(own_stack, tmp_path, app_id="second"))
-        assert "result" in await host.act("desktop.click", target=button("Increment"))
+        await host.done("desktop.click", target=button("Increment"))
         assert second.events("click")
     finally:
         await host.close()
