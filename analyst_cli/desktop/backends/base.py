@@ -272,7 +272,10 @@ class Backend(Protocol):
     name: str
 
     async def probe(self) -> Situation:
-        """Tell what works now, in at most 300 ms, and reconnect to what came back. Never raises `BackendError`."""
+        """Tell what works now, in at most 300 ms (the first time as long as connecting takes), and reconnect to what came back.
+
+        Never raises `BackendError`.
+        """
 
     async def look(self, request: TreeRequest, control: Control) -> Snapshot:
         """Read the desktop within the limits; a slow or hung application costs its budget and shows as `stop_reason`.

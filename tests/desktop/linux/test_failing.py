@@ -155,6 +155,16 @@ async def test_an_x_server_that_dies_is_said(own_stack: DesktopStack, tmp_path: 
         backend.release_keys()
 
 
+async def test_a_server_that_is_busy_while_the_backend_connects_is_not_called_missing(own_stack: DesktopStack) -> None:
+    async with open_backend(own_stack.environ) as backend:
+        with own_stack.parts["xvfb"].paused():
+            probing = asyncio.create_task(backend.probe())
+            await asyncio.wait([probing], timeout=0.5)
+        situation = await probing
+    assert situation.session == "x11"
+    assert all(situation.permissions.values())
+
+
 async def test_an_x_server_that_falls_silent_does_not_hang_the_host(own_stack: DesktopStack) -> None:
     async with open_backend(own_stack.environ) as backend:
         assert (await backend.probe()).permissions[Permission.SCREEN_RECORDING]

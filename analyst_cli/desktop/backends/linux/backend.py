@@ -52,6 +52,7 @@ __all__ = ["LinuxBackend", "open_linux_backend"]
 T = TypeVar("T")
 
 PROBE_S = 0.25
+FIRST_PROBE_S = 3.0  # each part connects, and there is no earlier answer to give instead
 NOT_ENABLED = (
     "accessibility is switched off in this session, so Firefox and others show no tree: run `gsettings set"
     " org.gnome.desktop.interface toolkit-accessibility true` and start those programs again"
@@ -75,6 +76,7 @@ class LinuxBackend:
         self._clipboard = Clipboard(environ)
         self._overlay = Overlay(self._display)
         self._desk = Desk(self._bus, applications, self._display, Events(self._bus, applications))
+        self._asked: set[str] = set()
         self._known: dict[str, Any] = {}  # the last answer of each part, for when it is too busy to give one in time
 
     async def probe(self) -> Situation:
@@ -109,8 +111,10 @@ class LinuxBackend:
 
     async def _part(self, name: str, question: Awaitable[T]) -> T | BackendError:
         answer: T | BackendError
+        patience_s = PROBE_S if name in self._asked else FIRST_PROBE_S
+        self._asked.add(name)
         try:
-            async with asyncio.timeout(PROBE_S):
+            async with asyncio.timeout(patience_s):
                 answer = await question
         except TimeoutError:
             answer = self._known.get(name, BackendError(f"{name} does not answer"))
