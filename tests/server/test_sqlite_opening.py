@@ -19,7 +19,7 @@ Opener = Callable[[Path], None]
 
 
 def open_log(path: Path) -> None:
-    with closing(open_file(path, create=True)) as connection:
+    with closing(open_file(path, create=True, busy_timeout_s=30)) as connection:
         migrate(connection)
 
 
@@ -29,6 +29,13 @@ def open_accounts(path: Path) -> None:
 
 def open_history(path: Path) -> None:
     SideFile(path, "the history", ("CREATE TABLE t (x)",), synchronous="NORMAL").close()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the others on a slow disk, too: what is looked for here is a refusal at once."""
+    for module in ("portal.database", "side_file"):
+        monkeypatch.setattr(f"analyst_server.{module}.BUSY_TIMEOUT_S", 30.0)
 
 
 every_file = pytest.mark.parametrize("opener", [open_log, open_accounts, open_history])
