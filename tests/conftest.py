@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -22,10 +23,12 @@ for name in (
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith(("ANALYST_", "DESKTOP_JWT_", "WS_"))]:
     del os.environ[name]  # a developer's own settings decide nothing here
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a shell starts what runs in the background: programs under test would inherit it
+# A shell lets what it starts in the background ignore SIGINT, and programs under test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# An example may take long on a busy machine; where CI is set, Hypothesis knows that by itself, and what else it does there stays.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
