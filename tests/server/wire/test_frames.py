@@ -113,6 +113,7 @@ def header(first: int, second: int, more: bytes = b"") -> bytes:
             for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
         ),
     ],
+    ids=lambda value: value.name if isinstance(value, CloseCode) else f"{len(value)} bytes",  # each has a new mask
 )
 def test_what_is_not_accepted_is_told_with_its_code_as_soon_as_it_is_seen(data: bytes, code: CloseCode) -> None:
     received = read(data)
