@@ -123,13 +123,14 @@ class Talk:
         raise AssertionError(head)
 
     async def rest(self) -> list[Event]:
-        """Return what comes up to the close; answer it, and see that it is the last thing."""
+        """Return what comes up to the close; answer it, see that it is the last thing, and leave."""
         events = [await self.hear()]
         while events[-1][0] not in {"close", "end"}:
             events.append(await self.hear())
         if events[-1][0] == "close":
             await self.send(Frame(closing(1000), CLOSE))
             assert await self.hear() == END
+        self.leave(how="fin")
         return events
 
     def leave(self, *, how: str) -> None:

@@ -21,6 +21,7 @@ HOST, UPGRADE, CONNECTION = b"Host: localhost", b"Upgrade: websocket", b"Connect
 KEYED, VERSION = b"Sec-WebSocket-Key: " + KEY, b"Sec-WebSocket-Version: 13"
 NEEDED = (HOST, UPGRADE, CONNECTION, KEYED, VERSION)
 BAD = frozenset({400})
+NOT_YET = pytest.mark.xfail(strict=True, reason="told to whoever keeps the listener")
 
 
 def request(*extra: bytes, line: bytes = GET, without: bytes | None = None) -> bytes:
@@ -150,6 +151,8 @@ GOOD = {
 @pytest.mark.usefixtures("control")
 async def test_a_handshake_as_the_rfc_has_it_is_taken(world: World, name: str) -> None:
     await works(world, await asked(world, GOOD[name]))
+    answer = await asked(world, GOOD[name] + auth(world))
+    assert json.loads((await answer.raw.frame())[1])["type"] == "auth_ok"
 
 
 FREE = {
@@ -211,6 +214,11 @@ REFUSED: dict[str, tuple[bytes, frozenset[int | None]]] = {
     "HTTP/0.9": (b"GET /\r\n\r\n", frozenset({400, 505, None})),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frozenset({400, 505, None})),
     "another protocol": (request(line=b"GET / HTTPS/1.1"), frozenset({400, 505})),
+    "two requests": (
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n" + request(line=b"GET /notifications HTTP/1.1", without=HOST),
+        frozenset({400, 404, 426}),
+    ),
+    "a request behind another": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + replaced(HOST), frozenset({400, 404, 426})),
     "a word too many": (request(line=b"GET / HTTP/1.1 x"), BAD),
     "no target": (request(line=b"GET  HTTP/1.1"), BAD),
     "a target with NUL": (to(b"/\x00"), frozenset({400, 404})),
@@ -248,7 +256,9 @@ REFUSED: dict[str, tuple[bytes, frozenset[int | None]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[NOT_YET] if name == "two requests" else []) for name in REFUSED]
+)
 @pytest.mark.usefixtures("control")
 async def test_what_is_no_handshake_is_refused_and_the_connection_closed(world: World, name: str) -> None:
     handshake, statuses = REFUSED[name]
@@ -295,11 +305,12 @@ async def test_a_handshake_arrives_in_any_segments_with_the_first_frame_behind_i
 async def test_a_handshake_that_is_not_done_in_time_is_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(websocket, "HANDSHAKE_TIMEOUT_S", 0.2)
     async with gateway_world(tmp_path, limits=Limits(connections=1)) as world:
-        raws = [await knocking(world, begun) for _ in range(3)]
-        for raw in raws:
-            assert b" 101 " not in await ended(raw)
+        with monkeypatch.context() as patch:
+            patch.setattr(websocket, "HANDSHAKE_TIMEOUT_S", 0.2)
+            raws = [await knocking(world, begun) for _ in range(3)]
+            for raw in raws:
+                assert b" 101 " not in await ended(raw)
         answer = await asked(world, request())  # they took no place
         await works(world, answer)
 
@@ -336,4 +347,4 @@ async def test_whoever_leaves_in_the_middle_of_a_handshake_leaves_nothing_behind
                 await ended(raw)
             else:
                 raw.writer.transport.abort()
-    await until(lambda: len(list(Path("/proc/self/fd").iterdir())) == before)
+    await until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
