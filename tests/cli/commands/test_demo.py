@@ -17,6 +17,13 @@ pytestmark = [
 DEMO = [sys.executable, "-m", "analyst_cli", "demo"]
 
 
+@pytest.fixture
+def short_path(home: Path) -> Path:
+    """A folder for temporary files whose path leaves room for a socket's: 107 bytes, and `tmp_path` grows with the test's name and run."""
+    (home / "tmp").mkdir()
+    return home / "tmp"
+
+
 def left_behind(folder: Path) -> list[str]:
     """Return the processes that were started with this folder for temporary files, the demo's own not."""
     mark = f"TMPDIR={folder}\0".encode()
@@ -43,36 +50,38 @@ def begun(folder: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_ended_by_a_signal_it_takes_its_gateway_and_its_folder_with_it(
-    home: Path, tmp_path: Path, number: signal.Signals
+    short_path: Path, number: signal.Signals
 ) -> None:
-    demo = begun(tmp_path)
-    assert any("gateway serve" in one for one in left_behind(tmp_path))
+    demo = begun(short_path)
+    assert any("gateway serve" in one for one in left_behind(short_path))
     demo.send_signal(number)
     with demo:
         assert demo.wait(20) == 128 + number
-    assert not list(tmp_path.iterdir())
-    assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
+    assert not list(short_path.iterdir())
+    assert eventually(lambda: not left_behind(short_path)), left_behind(short_path)
 
 
-def test_killed_it_leaves_no_gateway_and_a_folder_that_nobody_uses(home: Path, tmp_path: Path) -> None:
-    with begun(tmp_path) as demo:
+def test_killed_it_leaves_no_gateway_and_a_folder_that_nobody_uses(short_path: Path) -> None:
+    with begun(short_path) as demo:
         demo.kill()
-    assert eventually(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
-    (remains,) = tmp_path.iterdir()
+    assert eventually(lambda: not left_behind(short_path)), left_behind(short_path)
+    (remains,) = short_path.iterdir()
     os.close(locked(remains))
 
 
-def test_it_removes_what_killed_ones_have_left_and_nothing_else(home: Path, tmp_path: Path) -> None:
-    remains, used, just_made, link = (tmp_path / f"analyst-demo-{name}" for name in ("remains", "used", "new", "link"))
+def test_it_removes_what_killed_ones_have_left_and_nothing_else(short_path: Path) -> None:
+    remains, used, just_made, link = (
+        short_path / f"analyst-demo-{name}" for name in ("remains", "used", "new", "link")
+    )
     for folder in (remains, used):
         (folder / "files").mkdir(parents=True)
     just_made.mkdir()
     link.symlink_to(used)
     lock = locked(used)
-    with begun(tmp_path) as demo:
+    with begun(short_path) as demo:
         demo.terminate()
     os.close(lock)
-    assert sorted(tmp_path.iterdir()) == sorted([used, just_made, link])
+    assert sorted(short_path.iterdir()) == sorted([used, just_made, link])
     assert (used / "files").exists()
 
 
