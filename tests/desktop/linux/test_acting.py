@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from desktop_stack import DesktopStack
 from desktop_world import COMPONENTS, Halted, Program, Reins, find, look, modal, nodes, soon, start_gtk3, windowed
-from desktop_x import covered, held_keys
+from desktop_x import covered, held_keys, screen_of
 from PIL import Image
 
 from analyst_cli.desktop.backends.base import (
@@ -22,6 +22,7 @@ from analyst_cli.desktop.backends.base import (
     Refusal,
     Refused,
 )
+from analyst_cli.desktop.backends.linux.windows import ask_to_activate
 from analyst_cli.desktop.elements import AppIdentity, Handle
 
 pytestmark = [pytest.mark.xdist_group("desktop"), pytest.mark.real(*COMPONENTS)]
@@ -39,6 +40,22 @@ async def test_a_press_that_shows_nothing_is_unverified(backend: Backend, progra
     outcome = await backend.perform(Press(target=await find(backend, "Silent")), Reins())
     assert program.events("silent")
     assert outcome.effect is Effect.UNVERIFIED
+
+
+async def test_a_window_that_comes_to_the_front_proves_nothing(
+    backend: Backend, program: Program, stack: DesktopStack, tmp_path: Path
+) -> None:
+    silent = await find(backend, "Silent")
+    [window] = [each for each in (await look(backend, windows=True)).windows if each.pid == program.pid]
+    other = await windowed(backend, start_gtk3(stack, tmp_path, app_id="other-test"))
+    try:
+        pressing = asyncio.create_task(backend.perform(Press(target=silent), Reins()))
+        await program.logged("silent")
+        with screen_of(stack) as screen:
+            ask_to_activate(screen, int(window.window_id, 16))
+        assert (await pressing).effect is Effect.UNVERIFIED
+    finally:
+        other.launched.stop()
 
 
 async def test_a_toggled_box_is_confirmed_by_its_own_state(backend: Backend, program: Program) -> None:

@@ -41,7 +41,9 @@ class Observer:
     def is_change(self, message: Message) -> bool:
         """Tell whether an event is an effect; one that is wakes the observer."""
         kind = message.body[0] if message.body else ""
-        if message.member in {"StateChanged", "PropertyChange"} and kind in PASSING_EVENTS:
+        if message.member == "Activate" or (
+            message.member in {"StateChanged", "PropertyChange"} and kind in PASSING_EVENTS
+        ):
             return False
         self._reported = True
         return True
