@@ -74,13 +74,21 @@ class HandshakeReader:
             raise HandshakeRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, words)
         if not self._complete:
             return None
-        self._parser = None  # it refers to this object: without this the garbage collector has to find them
+        self.end()
         self._check_what_is_asked(parser.get_method(), parser.get_http_version(), allowed_origins)
         key = self._checked_key()
         forwarded_for = self._headers.get(b"x-forwarded-for")
         return UpgradeRequest(key, None if forwarded_for is None else forwarded_for.decode("latin-1"), rest)
 
+    def end(self) -> None:
+        """Read no more. The parser refers to this object: without this the garbage collector has to find them, and 16 KB with them."""
+        self._parser = None
+
     # httptools
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise ValueError("one request, then frames")  # httptools makes a 400 of it
 
     def on_url(self, url: bytes) -> None:
         self._target += url

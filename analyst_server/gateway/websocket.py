@@ -31,7 +31,7 @@ __all__ = ["Gate", "listen"]
 BACKLOG = 4096  # handshakes in flight in a storm; 128 drops SYNs, which costs a second each
 HANDSHAKE_TIMEOUT_S = 10.0  # from the socket's opening to the end of the request
 MAX_HANDSHAKES = 4096  # under way at once; then the oldest is dropped for the newest
-MAX_UNREAD_PONG_BYTES = 512  # a peer that does not read its pongs gets no more of them; a later one serves as well
+MAX_UNREAD_PONG_BYTES = 512  # a peer that does not read its pongs gets no more; events that wait do not count
 _RETRY_AFTER = {"restarting": "1", "capacity": "30", "address": "30", "failures": "60"}
 
 
@@ -90,7 +90,7 @@ class Gate:
 class _WebSocket(asyncio.Protocol):
     """Feed one connection from its socket, and be its outlet."""
 
-    __slots__ = ("_close_sent", "_connection", "_gate", "_handshake", "_reader", "_transport")
+    __slots__ = ("_close_sent", "_connection", "_gate", "_handshake", "_reader", "_transport", "_unread_pong_bytes")
 
     _transport: asyncio.Transport
 
@@ -100,6 +100,7 @@ class _WebSocket(asyncio.Protocol):
         self._reader: FrameReader | None = None  # None: nothing more is read
         self._connection: Connection | None = None
         self._close_sent = False
+        self._unread_pong_bytes = 0  # at most: since the socket last had taken everything
 
     # What the event loop tells
 
@@ -116,6 +117,8 @@ class _WebSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._gate.settled(self)
+        if self._handshake is not None:
+            self._handshake.end()
         if self._connection is not None:
             self._connection.lost()
             self._connection = None  # they know each other: without this the garbage collector has to find them
@@ -152,6 +155,7 @@ class _WebSocket(asyncio.Protocol):
         try:
             request = handshake.feed(data, allowed_origins=self._gate.allowed_origins)
         except HandshakeRefused as refusal:
+            handshake.end()
             self._transport.write(refusal.response)
             self._hang_up()
             return
@@ -187,15 +191,22 @@ class _WebSocket(asyncio.Protocol):
                 connection.left()
             self._transport.close()
         elif self._close_sent or connection is None:
-            return  # told to go: only its own close is of interest
+            if isinstance(received, Violation):
+                self._hang_up()  # its own close, all that was of interest yet, will not be found any more
         elif isinstance(received, Message):
             connection.received(received.text)
         elif isinstance(received, Pinged):
-            if self._transport.get_write_buffer_size() < MAX_UNREAD_PONG_BYTES:
-                self.send(pong_frame(received.payload))
+            self._send_pong(pong_frame(received.payload))
         elif isinstance(received, Violation):
             connection.refuse(Refuse(received.code, received.reason))
             self._hang_up()
+
+    def _send_pong(self, frame: bytes) -> None:
+        if self._transport.get_write_buffer_size() == 0:
+            self._unread_pong_bytes = 0
+        if self._unread_pong_bytes < MAX_UNREAD_PONG_BYTES:
+            self._unread_pong_bytes += len(frame)
+            self.send(frame)
 
     def _hang_up(self) -> None:
         """Send nothing more, and read without looking until the peer has closed: closing now would take from it what was sent last."""

@@ -4,6 +4,7 @@ Where the RFCs leave an answer free, every answer that they allow is taken; `Non
 """
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from analyst_server.gateway import websocket
+from analyst_server.gateway.handshake import HandshakeReader
 from analyst_server.gateway.hub import Limits
 from tests.support.gateway_world import DEADLINE_S, Client, RawClient, World, gateway_world, until
 
@@ -21,7 +23,6 @@ HOST, UPGRADE, CONNECTION = b"Host: localhost", b"Upgrade: websocket", b"Connect
 KEYED, VERSION = b"Sec-WebSocket-Key: " + KEY, b"Sec-WebSocket-Version: 13"
 NEEDED = (HOST, UPGRADE, CONNECTION, KEYED, VERSION)
 BAD = frozenset({400})
-NOT_YET = pytest.mark.xfail(strict=True, reason="told to whoever keeps the listener")
 
 
 def request(*extra: bytes, line: bytes = GET, without: bytes | None = None) -> bytes:
@@ -256,9 +257,7 @@ REFUSED: dict[str, tuple[bytes, frozenset[int | None]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[NOT_YET] if name == "two requests" else []) for name in REFUSED]
-)
+@pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.usefixtures("control")
 async def test_what_is_no_handshake_is_refused_and_the_connection_closed(world: World, name: str) -> None:
     handshake, statuses = REFUSED[name]
@@ -334,6 +333,23 @@ async def test_who_drips_headers_has_no_more_time_than_others(tmp_path: Path, mo
             raw.writer.write(b"X: y\r\n" if not raw.writer.is_closing() else b"")
             await asyncio.wait((over,), timeout=0.05)
         assert not (await over).startswith(b"HTTP/1.1 101")
+
+
+@pytest.mark.usefixtures("control")
+async def test_a_handshake_that_comes_to_nothing_leaves_nothing_for_the_garbage_collector(world: World) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for begun in (GET + b"\r\nX: y", REFUSED["TLS"][0], REFUSED["elsewhere"][0], REFUSED["one header too long"][0]):
+            raw = await knocking(world, begun)
+            if begun.endswith(b"\r\n"):
+                await ended(raw)
+            else:
+                await world.get("/health")  # by now it has been read
+            raw.writer.transport.abort()
+        await until(lambda: not [each for each in gc.get_objects() if isinstance(each, HandshakeReader)])
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("control")
