@@ -58,7 +58,7 @@ system:         ## Install the system packages that tests drive, where that is a
 
 bench: $(TESTS) ## Measure, as ratios to baselines of the same run.
 	@$(BIN)/python -m compileall -q analyst_cli analyst_server
-	@set -e; for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	@set -e; for bench in start gateway log inbox runner desktop host; do echo "== $$bench"; $(BIN)/python tests/bench/$$bench.py; done
 
 soak: $(TESTS)  ## Try the delivery guarantee for MINUTES=10 with the full numbers, from SEED=... on.
 	@$(BIN)/python -m compileall -q analyst_cli analyst_server

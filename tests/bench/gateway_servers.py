@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
-from bench_log import fill
 from gateway_load import Producer
 from jetstream import JetstreamProducer, jetstream
+from log import fill
 
 from analyst_server.inbox.retention import Retention
 from analyst_server.inbox.sqlite import open_sqlite_inbox

@@ -4,7 +4,7 @@ What is measured: the full tree of a 2,000-node GTK program against a naive walk
 it is installed); `observe` and `find` over the socket, with evidence on disk, against the cost of the raw picture plus one `GetItems`;
 what an idle host costs.
 
-Run: make bench, or: python tests/bench/bench_desktop.py [--quick]
+Run: make bench, or: python tests/bench/desktop.py [--quick]
 """
 
 import asyncio

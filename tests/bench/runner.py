@@ -1,6 +1,6 @@
 """200 scripts, 20 of which hang: how long until all have ended, as a ratio to the slowest script and to starting as many bare Pythons.
 
-Run: python tests/bench/bench_runner.py
+Run: python tests/bench/runner.py
 """
 
 import json

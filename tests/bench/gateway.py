@@ -1,6 +1,6 @@
 """Measure the gateway as a process against a plain aiohttp gateway that stores nothing, and against the machine, in one run.
 
-Usage: bench_gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--rows 1000000] [--only NAME,...] [--json]. Servers take turns, in an
+Usage: gateway.py [--rounds 5] [--connections 10000] [--seconds 2] [--rows 1000000] [--only NAME,...] [--json]. Servers take turns, in an
 order that is reversed every round; ratios are per-round ratios to the baseline with its access log, as aiohttp ships it. One process plays all
 clients. With `--rows`, "analyst full" is the gateway on a store that holds so many already; JetStream, where it is installed, flushes as we do;
 "floor", where there is a C compiler, is an epoll loop that does nothing but the system calls.

@@ -3,7 +3,7 @@
 What is measured, on the terminal's side: process start to the first row on screen; key to the last byte of its repaint, quiet and while 200
 notifications a second arrive; bytes a key; memory; CPU while nobody types. And, inside a process, search at 100,000 notifications.
 
-Run: make bench, or: python tests/bench/bench_inbox.py [--quick]
+Run: make bench, or: python tests/bench/inbox.py [--quick]
 """
 
 import fcntl

@@ -1,6 +1,6 @@
 """Measure the SQLite log in process, against the floor of the same disk: appends at 1, 16 and 64 producers into an empty and a full file, and replay.
 
-Usage: bench_log.py [--rows 300000] [--seconds 1] [--json]. The floor is a plain file with fdatasync under the same group commit by the loop.
+Usage: log.py [--rows 300000] [--seconds 1] [--json]. The floor is a plain file with fdatasync under the same group commit by the loop.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 The fake desktop takes no time, so what is measured is framing, checks, confirmations and evidence on disk.
 
-Run: make bench, or: python tests/bench/bench_desktop_host.py
+Run: make bench, or: python tests/bench/host.py
 """
 
 import asyncio
