@@ -128,7 +128,7 @@ async def test_a_chord_needs_its_own_confirmation_and_arrives(host: Served, prog
     assert refused["error"]["code"] in {"DESKTOP_INVALID_REQUEST", "DESKTOP_CONFIRM_REQUIRED"}
     reply = await host.done("desktop.hotkey", keys=["control", "a"])
     assert reply["keys"] == ["control", "a"]
-    assert ("press", "a") in program.key_events()
+    await soon(lambda: ("press", "a") in program.key_events())
 
 
 async def test_a_dialog_blocks_is_listed_and_dismissed(host: Served, program: Program) -> None:
