@@ -206,6 +206,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         # the frontmost application's element, else the system-wide one (role AXSystemWide, applications as children)
         None
     )
-    traversal: Traversal | None = None
+    traversal: Traversal | None = None  # None when neither a tree nor modals were wanted
     windows: tuple[Window, ...] = ()  # front to back, of all applications
     modals: tuple[Modal, ...] = ()  # of the frontmost application, frontmost first, at most 20
+
+    @property
+    def silent(self) -> bool:
+        """Whether the program did not answer: what is not in here may be there all the same."""
+        return self.traversal is not None and self.traversal.stop_reason is StopReason.NOT_RESPONDING

@@ -20,6 +20,7 @@ __all__ = ["dismiss_modal", "list_modals", "modal_json"]
 
 GONE_WITHIN_S = 1.0  # R-DM-3
 CANCEL = "AXCancelButton"
+SILENT = "the program does not answer, so nobody can tell which modals it has"
 
 
 async def list_modals(call: Call[ListModalsParams]) -> dict[str, Any]:
@@ -43,16 +44,17 @@ async def dismiss_modal(call: Call[DismissModalParams]) -> dict[str, Any]:
         chosen = _chosen(call, modals)
         shown = [modal_json(modal, modal_id) for modal_id, modal in modals]
         if chosen is None:
-            outcome: dict[str, Any] = {"dismissed": False, "reason": "No modals found"}
+            outcome: dict[str, Any] = {"dismissed": False, "reason": SILENT if snapshot.silent else "No modals found"}
         else:
             assert_not_ours(call, snapshot.app.pid if snapshot.app else None)
             call.facts["target"] = element_summary(chosen.element)
             button, action = _action(strategy, chosen)
             acted = await call.backend.perform(action, call.reins)
             call.facts["effect"] = acted.effect.value
-            outcome = {"dismissed": await _gone(call, chosen), "matchedModal": {"strategy": strategy.type, **button}}
-            if not outcome["dismissed"]:
-                outcome["reason"] = "the modal is still there"
+            reason = await _why_not_gone(call, chosen)
+            outcome = {"dismissed": reason is None, "matchedModal": {"strategy": strategy.type, **button}}
+            if reason is not None:
+                outcome["reason"] = reason
     record = {"executionId": call.execution_id, "modals": shown, **outcome}
     call.keep("modals.json", record)
     return {
@@ -136,15 +138,16 @@ def _action(strategy: Strategy, modal: Modal) -> tuple[dict[str, Any], Action]:
     return {"button": {"title": fitting[0].title}}, Press(msgspec.structs.replace(fitting[0], children=()))
 
 
-async def _gone(call: Call[Any], modal: Modal) -> bool:
-    """Look until the modal is gone, a second at most."""
+async def _why_not_gone(call: Call[Any], modal: Modal) -> str | None:
+    """Look until the modal is gone, a second at most; return why it is not known to be."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + min(GONE_WITHIN_S, call.reins.remaining_s())
     async with call.backend.watch(modal.element.pid) as watch:
         while True:
             snapshot = await call.look(TreeRequest(tree=False, modals=True, limits=limits_of(call)))
-            if all(other.element.handle != modal.element.handle for other in snapshot.modals):
-                return True
+            shown = any(other.element.handle == modal.element.handle for other in snapshot.modals)
+            if not shown and not snapshot.silent:
+                return None
             if loop.time() >= give_up:
-                return False
+                return "the modal is still there" if shown else SILENT
             await watch.changed(0.05)

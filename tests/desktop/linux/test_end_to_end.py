@@ -151,6 +151,15 @@ async def test_a_dialog_blocks_is_listed_and_dismissed(host: Served, program: Pr
     assert not program.events("click")
 
 
+async def test_a_dialog_whose_program_falls_silent_is_not_called_dismissed(host: Served, program: Program) -> None:
+    await host.done("desktop.click", target=button("Ask"))
+    pressed = await host.done("desktop.dismissModal", strategy={"type": "byTitle", "titleContains": "Yes"})
+    assert [event["response"] for event in program.events("answer")] == [-8]
+    again = await host.done("desktop.dismissModal", strategy={"type": "esc"})
+    for dismissed in (pressed, again):
+        assert (dismissed["dismissed"], dismissed["reason"][:28]) == (False, "the program does not answer,")
+
+
 async def test_a_wait_wakes_on_an_event_long_before_its_poll(host: Served, program: Program) -> None:
     condition = {"selectorExists": {"byRole": "AXButton", "titleContains": "Late"}}
     waiting = asyncio.create_task(host.call("desktop.waitUntil", condition=condition, timeoutMs=20_000, pollMs=5_000))

@@ -6,6 +6,8 @@ It runs on the system's Python, which has python3-gi. `--grid N` adds N widgets,
 
 import argparse
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -181,7 +183,14 @@ def _ask(log: Log, window: Gtk.Window) -> None:
         secondary_text="This cannot be undone.",
         title="Confirm delete",
     )
-    dialog.connect("response", lambda box, answer: (log.write("answer", response=int(answer)), box.destroy()))
+
+    def answered(box: Gtk.Dialog, answer: int) -> None:
+        log.write("answer", response=int(answer))
+        if answer == Gtk.ResponseType.YES:
+            os.kill(os.getpid(), signal.SIGSTOP)  # deleting everything takes long
+        box.destroy()
+
+    dialog.connect("response", answered)
     dialog.show_all()
     log.write("asked")
 

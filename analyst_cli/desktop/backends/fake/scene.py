@@ -125,7 +125,7 @@ class Scene:
             app=AppIdentity(app_id=front.app_id, pid=front.pid, name=front.name) if front else None,
             window_title=next((w.title for w in reversed(front.windows) if w.visible), None) if front else None,
             root=root,
-            traversal=reader.traversal() if request.tree else None,
+            traversal=reader.traversal() if request.tree or request.modals else None,
             windows=tuple(self._windows()) if request.windows else (),
             modals=tuple(_modals(front)) if request.modals and front else (),
         )

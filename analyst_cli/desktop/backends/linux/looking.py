@@ -128,14 +128,13 @@ async def look(desk: Desk, request: TreeRequest, control: Control) -> Snapshot:
     if request.tree or request.modals:
         await desk.bus.connect()
         root, modals = await reading.read(app)
-        if request.tree:
-            traversal = Traversal(
-                nodes_visited=reading.nodes,
-                depth=reading.depth,
-                elapsed_ms=round((time.monotonic() - started) * 1000, 1),
-                limits=request.limits,
-                stop_reason=reading.stop_reason,
-            )
+        traversal = Traversal(
+            nodes_visited=reading.nodes,
+            depth=reading.depth,
+            elapsed_ms=round((time.monotonic() - started) * 1000, 1),
+            limits=request.limits,
+            stop_reason=reading.stop_reason,
+        )
     return Snapshot(
         captured_at=captured_at,
         app=app,
