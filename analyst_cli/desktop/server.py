@@ -75,12 +75,12 @@ class Doorway:
             except OSError:  # too many open files: breathe, and go on
                 await asyncio.sleep(0.1)
                 continue
-            task = loop.create_task(self._serve(connection))
+            task = loop.create_task(self._serve(connection, one_too_many=len(self._connections) >= MAX_CONNECTIONS))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
             task.add_done_callback(partial(_closed, connection))  # also when it was cancelled before it began
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, *, one_too_many: bool) -> None:
         connection.setblocking(False)
         try:
             peer = await asyncio.get_running_loop().run_in_executor(
@@ -90,7 +90,7 @@ class Doorway:
             connection.close()
             return
         try:
-            if refusal := self._refusal(peer):
+            if refusal := self._refusal(peer, one_too_many=one_too_many):
                 await asyncio.get_running_loop().sock_sendall(connection, rpc.failure(None, refusal))
                 return
             self._joined(peer)
@@ -104,10 +104,10 @@ class Doorway:
             connection.close()
             peer.close()
 
-    def _refusal(self, peer: Peer) -> DesktopProblem | None:
+    def _refusal(self, peer: Peer, *, one_too_many: bool) -> DesktopProblem | None:
         if peer.uid != self._own_uid:
             return DesktopProblem(Code.CALLER_NOT_ALLOWED, "this host serves another user", reason="uid")
-        if len(self._connections) > MAX_CONNECTIONS:
+        if one_too_many:
             return DesktopProblem(
                 Code.HOST_NOT_READY, f"{MAX_CONNECTIONS} connections are open already", reason="connections"
             )

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analyst_cli.desktop import server
 from analyst_cli.desktop.endpoint import client_socket_path
+from analyst_cli.desktop.peer import Peer, peer_of
 from tests.support.fake_desktop_world import World, desktop_world
 
 CLICK = {"target": {"selector": {"byRole": "AXButton", "titleContains": "Go"}}}
@@ -132,6 +135,28 @@ async def test_a_client_that_does_not_wait_for_answers_is_told_and_the_next_conn
             reader, writer = await asyncio.open_unix_connection(client_socket_path())
             assert json.loads(await reader.readline())["error"]["details"]["reason"] == "connections"
             writer.close()
+
+
+async def test_whoever_comes_within_the_limit_keeps_its_place_however_late_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = threading.Event()
+
+    def looked_at_late(*connection: Any) -> Peer:
+        seen.wait(30)
+        return peer_of(*connection)
+
+    async with desktop_world(tmp_path) as world, AsyncExitStack() as stack:
+        await world.result("health")
+        monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+        monkeypatch.setattr(server, "peer_of", looked_at_late)
+        within = await stack.enter_async_context(world.another_client())
+        reader, writer = await asyncio.open_unix_connection(client_socket_path())
+        await world.until(lambda: len(world.serving.clients._connections) == 3)
+        seen.set()
+        assert json.loads(await reader.readline())["error"]["details"]["reason"] == "connections"
+        assert "result" in await world.call("health", client=within)
+        writer.close()
 
 
 async def test_who_asked_is_forgotten_with_the_question(tmp_path: Path) -> None:
