@@ -11,7 +11,7 @@ import msgspec
 
 from analyst_server.gateway.admission import origin_allowed
 
-__all__ = ["WEBSOCKET_PATHS", "HandshakeReader", "HandshakeRefused", "UpgradeRequest", "accepted"]
+__all__ = ["HandshakeReader", "HandshakeRefused", "UpgradeRequest", "accepted"]
 
 WEBSOCKET_PATHS = ("/ws/notifications", "/")  # the second for a proxy that maps the first to the root
 MAX_HEAD_BYTES = 16 * 1024  # what nginx and aiohttp allow, and more than any client sends
@@ -88,7 +88,7 @@ class HandshakeReader:
 
     def on_message_begin(self) -> None:
         if self._complete:
-            raise ValueError("one request, then frames")  # httptools makes a 400 of it
+            raise ValueError("one request, then frames")  # `feed` gets it as an error of the parser, and answers 400
 
     def on_url(self, url: bytes) -> None:
         self._target += url

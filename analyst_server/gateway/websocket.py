@@ -100,7 +100,7 @@ class _WebSocket(asyncio.Protocol):
         self._reader: FrameReader | None = None  # None: nothing more is read
         self._connection: Connection | None = None
         self._close_sent = False
-        self._unread_pong_bytes = 0  # at most: since the socket last had taken everything
+        self._unread_pong_bytes = 0  # an upper bound: what was sent since the socket last had taken everything
 
     # What the event loop tells
 

@@ -7,13 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway_world import World, gateway_world
+from tests.support.gateway_world import Client, World, gateway_world
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with gateway_world(tmp_path) as world:
         yield world
+
+
+@pytest.fixture
+async def control(world: World) -> AsyncIterator[Client]:
+    """Another user's connection, which gets its notification after the test as before."""
+    client = await world.old_client("control")
+    yield client
+    answer = await world.dispatch("control")
+    assert (await client.hear())["id"] == answer["id"]
 
 
 def pytest_asyncio_loop_factories(

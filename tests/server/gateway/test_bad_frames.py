@@ -3,24 +3,15 @@
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.gateway_world import Client, RawClient, World, until
+from tests.support.gateway_world import RawClient, World, until
 
 TEXT, CONTINUATION, BINARY, FIN = 0x1, 0x0, 0x2, 0x80
 LIMIT = 64 * 1024
-
-
-@pytest.fixture
-async def control(world: World) -> AsyncIterator[Client]:
-    """Another user's connection, which gets its notification after the test as before."""
-    client = await world.old_client("control")
-    yield client
-    answer = await world.dispatch("control")
-    assert (await client.hear())["id"] == answer["id"]
 
 
 async def signed_in(world: World, *, protocol: int = 2) -> RawClient:

@@ -5,13 +5,12 @@ leaves a close code free, every code that they allow is taken.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from analyst_server.inbox.log import NotificationDraft, User
-from tests.support.gateway_world import Client, World, until
+from tests.support.gateway_world import World, until
 from tests.support.websocket_talk import (
     BINARY,
     CLOSE,
@@ -32,16 +31,6 @@ from tests.support.websocket_talk import (
     ping,
     question,
 )
-
-
-@pytest.fixture
-async def control(world: World) -> AsyncIterator[Client]:
-    """A connection that gets its notification after the test as before; nothing else is left by then."""
-    client = await world.old_client("control")
-    yield client
-    answer = await world.dispatch("control")
-    assert (await client.hear())["id"] == answer["id"]
-
 
 BODY = b'{"id":"n%d","title":"t","message":"%s","timestamp":"2026-01-30T10:00:00Z"}'
 LONG_REF = "ř" * 60  # two bytes each, to be cut in between

@@ -6,7 +6,6 @@ Where the RFCs leave an answer free, every answer that they allow is taken; `Non
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from analyst_server.gateway import websocket
 from analyst_server.gateway.handshake import HandshakeReader
 from analyst_server.gateway.hub import Limits
-from tests.support.gateway_world import DEADLINE_S, Client, RawClient, World, gateway_world, until
+from tests.support.gateway_world import DEADLINE_S, RawClient, World, gateway_world, until
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # both of RFC 6455 section 1.3
@@ -104,15 +103,6 @@ async def works(world: World, answer: Answer, *, accept: bytes | None = ACCEPT) 
     assert json.loads((await answer.raw.frame())[1]) == {"type": "auth_ok", "username": "petr"}
     answer.raw.writer.transport.abort()
     await until(lambda: world.hub.connections_of("petr") == 0)
-
-
-@pytest.fixture
-async def control(world: World) -> AsyncIterator[Client]:
-    """A connection that gets its notification after the test as before."""
-    client = await world.old_client("control")
-    yield client
-    answer = await world.dispatch("control")
-    assert (await client.hear())["id"] == answer["id"]
 
 
 GOOD = {

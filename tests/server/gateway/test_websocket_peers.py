@@ -14,7 +14,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from tests.support.gateway_world import DEADLINE_S, Client, World, until
+from tests.support.gateway_world import DEADLINE_S, World, until
 from tests.support.websocket_talk import (
     BINARY,
     CLOSE,
@@ -139,15 +139,6 @@ def conversations(draw: st.DrawFn) -> list[Frame]:
         for other in draw(st.lists(others, max_size=most)):
             frames.insert(draw(st.integers(0, len(frames))), other)
     return frames
-
-
-@pytest.fixture
-async def control(world: World) -> AsyncIterator[Client]:
-    """A connection that gets its notification after the test as before."""
-    client = await world.old_client("control")
-    yield client
-    answer = await world.dispatch("control")
-    assert (await client.hear())["id"] == answer["id"]
 
 
 @settings(max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
