@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from analyst_server.errors import TokenRefused
 from analyst_server.gateway.catch_up import catch_up
 from analyst_server.gateway.marking import Marking
-from analyst_server.gateway.outgoing import Outgoing, Outlet
+from analyst_server.gateway.outgoing import Outgoing, Outlet, SendNow
+from analyst_server.gateway.room import Room
 from analyst_server.gateway.send_queue import SendQueue
 from analyst_server.inbox.log import Seq, User
 from analyst_server.wire.close_codes import CloseCode, close_reason
@@ -46,6 +47,7 @@ class Connection:
         "_marking",
         "_noted_upto",
         "_outlet",
+        "_room",
         "_sent_upto",
         "_stream",
         "_token_ends_at",
@@ -72,6 +74,7 @@ class Connection:
         self.deadline = hub.now() + hub.limits.auth_timeout_s  # monotonic seconds at which the sweeper has to do here
         self._token_ends_at = float("inf")
         self._outlet = outlet
+        self._room: Room | None = None  # None: not in step with it
         self._stream: StreamMerge[Outgoing] | None = None  # None: protocol 1
         self._marking: Marking | None = None  # None: no mark waits
         self._sent_upto: int | None = None  # None: nothing yet on this connection, and no cursor
@@ -84,6 +87,12 @@ class Connection:
         if (request := self.session.receive(payload)) is not None:
             self._carry_out(request)
 
+    def writable(self, *, yes: bool) -> None:
+        """Learn that the socket takes more, or no more for now."""
+        if not yes:
+            self._step_out()
+        self.queue.writable(yes=yes)
+
     def left(self) -> None:
         """Learn that the client has closed: it gets nothing more, and what is still in the socket's buffer not for ever."""
         self.note_progress()
@@ -94,7 +103,33 @@ class Connection:
         self.left()
         self.hub.remove(self)
 
-    # What the hub tells
+    # What the room asks and tells
+
+    @property
+    def protocol(self) -> int:
+        """Which protocol the client speaks."""
+        return self.session.protocol
+
+    def is_in_step(self, seq: int) -> bool:
+        """Tell whether this connection has every event before this one, and its socket takes everything."""
+        stream = self._stream
+        return self.signed_in and not self.queue.paused and (stream is None or (stream.live and stream.position < seq))
+
+    def step_in(self, room: Room) -> SendNow:
+        """Stand where the room stands, until it steps out; return how the room sends to it."""
+        self._room = room
+        if self._sent_upto is None:
+            self._noted_upto = room.upto - 1
+        return self._outlet.sender()
+
+    def _step_out(self) -> None:
+        if self._room is not None:
+            self._sent_upto = self._room.step_out(self)
+            self._room = None
+
+    def send_rest(self, rest: bytes) -> None:
+        """Send what the socket did not take of a frame."""
+        self._outlet.send(rest)
 
     def deliver(self, outgoing: Outgoing) -> None:
         """Send a live event, or keep it until its turn."""
@@ -106,6 +141,8 @@ class Connection:
         frame = outgoing.plain_frame() if stream is None else outgoing.frame()
         if frame is not None and not self.queue.send(frame, outgoing):
             self.too_slow()
+
+    # What the hub asks
 
     def sweep(self, now: float, wall_now: float) -> None:
         """Do what is due: a ping, or an end. Called about once a second."""
@@ -124,10 +161,11 @@ class Connection:
 
     def note_progress(self) -> None:
         """Tell the ledger what was sent since the last time: once a second is cheaper than once an event."""
-        if self._sent_upto is None or self._sent_upto == self._noted_upto or not self.device:
+        upto = self._sent_upto if self._room is None else self._room.upto
+        if upto is None or upto == self._noted_upto or not self.device:
             return
-        self.hub.ledger.note_sent(self.user, self.device, after=Seq(self._noted_upto), upto=Seq(self._sent_upto))
-        self._noted_upto = self._sent_upto
+        self.hub.ledger.note_sent(self.user, self.device, after=Seq(self._noted_upto), upto=Seq(upto))
+        self._noted_upto = upto
 
     def refuse(self, refusal: Refuse) -> None:
         """End the connection with a reason that the client understands."""
@@ -143,6 +181,7 @@ class Connection:
         if self.session.phase is not Phase.CLOSED:
             self.session.phase, self.signed_in = Phase.CLOSED, False
             self.deadline = self.hub.now() + CLOSE_GRACE_S
+        self._step_out()
         self.queue.drop()
 
     def abort(self) -> None:

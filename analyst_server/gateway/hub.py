@@ -14,10 +14,10 @@ from typing import Any
 from analyst_server.gateway.admission import FailureThrottle
 from analyst_server.gateway.connection import Connection
 from analyst_server.gateway.metrics import Metrics
-from analyst_server.gateway.outgoing import Outgoing
+from analyst_server.gateway.room import Room
 from analyst_server.identity.principal import Principal
 from analyst_server.inbox.ledger import DeliveryLedger
-from analyst_server.inbox.log import Event, InboxLog, User
+from analyst_server.inbox.log import InboxLog, User
 from analyst_server.wire.close_codes import CloseCode, close_reason
 from analyst_server.wire.gateway_session import Refuse
 
@@ -37,21 +37,6 @@ class Limits:
     per_user: int = 5
     per_address: int = 100
     connections: int = 10_000
-
-
-class _Room:
-    """The connections of one user."""
-
-    __slots__ = ("connections", "leave_log")
-
-    def __init__(self) -> None:
-        self.connections: list[Connection] = []
-        self.leave_log: Callable[[], None] = _nothing
-
-    def deliver(self, event: Event) -> None:
-        outgoing = Outgoing(event)
-        for connection in tuple(self.connections):
-            connection.deliver(outgoing)
 
 
 class Hub:
@@ -77,7 +62,7 @@ class Hub:
         self.draining = False
         self._wall_now = wall_now
         self._connections: dict[Connection, None] = {}  # a set in the order of arrival
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._addresses: Counter[str] = Counter()
         self._failures = FailureThrottle()
         self._tasks: asyncio.TaskGroup | None = None
@@ -106,15 +91,16 @@ class Hub:
     def has_room_for(self, username: str) -> bool:
         """Tell whether one more connection of this user may sign in."""
         room = self._rooms.get(username)
-        return room is None or len(room.connections) < self.limits.per_user
+        return room is None or len(room) < self.limits.per_user
 
     def join(self, connection: Connection, username: str) -> None:
         """Send the events of this user to the connection from now on."""
         room = self._rooms.get(username)
         if room is None:
-            room = self._rooms[username] = _Room()
+            room = Room(self.metrics)
             room.leave_log = self.log.subscribe(User(username), room.deliver)
-        room.connections.append(connection)
+            self._rooms[username] = room
+        room.add(connection)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection whose socket is gone."""
@@ -125,9 +111,8 @@ class Hub:
             del self._addresses[connection.address]
         principal = connection.principal
         if principal is not None and (room := self._rooms.get(principal.username)) is not None:
-            if connection in room.connections:
-                room.connections.remove(connection)
-            if not room.connections:
+            room.remove(connection)
+            if not room:
                 room.leave_log()
                 del self._rooms[principal.username]
         if not self._connections:
@@ -151,7 +136,7 @@ class Hub:
     def connections_of(self, username: str) -> int:
         """Return how many live connections get this user's events."""
         room = self._rooms.get(username)
-        return sum(connection.signed_in for connection in room.connections) if room is not None else 0
+        return room.count_signed_in() if room is not None else 0
 
     def users(self) -> dict[str, int]:
         """Return the number of live connections of every user who has one."""
@@ -222,7 +207,3 @@ class Hub:
         """Drop every connection now."""
         for connection in tuple(self._connections):
             connection.abort()
-
-
-def _nothing() -> None:
-    """Leave a log that was never joined."""

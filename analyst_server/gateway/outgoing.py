@@ -1,12 +1,15 @@
 """What goes out of a connection, and through what: an event encoded once for all its receivers, and the socket as a connection sees it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from analyst_server.inbox.log import Event
 from analyst_server.wire.codec import notification_text, state_text
 from analyst_server.wire.frames import text_frame
 
-__all__ = ["Outgoing", "Outlet"]
+__all__ = ["Outgoing", "Outlet", "SendNow"]
+
+SendNow = Callable[[bytes], int]  # hand a frame to the kernel; how many bytes it took. Raises `OSError`
 
 
 class Outlet(Protocol):
@@ -14,6 +17,9 @@ class Outlet(Protocol):
 
     def send(self, frame: bytes) -> None:
         """Send one frame; the socket buffers what the peer does not take."""
+
+    def sender(self) -> SendNow:
+        """Return the short way: to be used only while the socket's buffer is empty, and by one that sends what is not taken through `send`."""
 
     def close(self, code: int, reason: str) -> None:
         """Send the close frame."""

@@ -30,7 +30,7 @@ class SendQueue:
 
     def send(self, frame: bytes, outgoing: Outgoing | None = None) -> bool:
         """Send a frame, or let it wait; False: more waits now than may. Never blocks."""
-        if not self.paused and not self._waiting:
+        if not self.paused:
             self._outlet.send(frame)
             if outgoing is not None:
                 self._on_sent(outgoing)

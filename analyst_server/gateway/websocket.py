@@ -5,7 +5,9 @@ the codes of RFC 6455 (1002, 1003, 1007), everything else the codes of our secti
 """
 
 import asyncio
+from asyncio.trsock import TransportSocket
 from collections.abc import Sequence
+from socket import socket
 from typing import cast
 
 from analyst_server.errors import ListenProblem
@@ -13,6 +15,7 @@ from analyst_server.gateway.admission import Network, address_of
 from analyst_server.gateway.connection import Connection
 from analyst_server.gateway.handshake import HandshakeReader, HandshakeRefused, UpgradeRequest, accepted
 from analyst_server.gateway.hub import Hub
+from analyst_server.gateway.outgoing import SendNow
 from analyst_server.wire.close_codes import CloseCode
 from analyst_server.wire.frames import (
     Closed,
@@ -78,13 +81,28 @@ class Gate:
     def _drop_late(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for socket, until in tuple(self._waiting.items()):
+        for late, until in tuple(self._waiting.items()):
             if until > now:
                 self._timer = loop.call_at(until, self._drop_late)
                 return
-            self.settled(socket)
-            socket.abort()
+            self.settled(late)
+            late.abort()
         self._timer = None
+
+
+class _Borrowed(socket):
+    """A transport's socket, to send past the transport while that has nothing to send; its descriptor stays the transport's.
+
+    A transport closes its descriptor after it has told `connection_lost`, and then nothing is sent any more.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, lender: TransportSocket) -> None:
+        super().__init__(lender.family, lender.type, lender.proto, lender.fileno())
+
+    def __del__(self) -> None:
+        self.detach()
 
 
 class _WebSocket(asyncio.Protocol):
@@ -125,11 +143,11 @@ class _WebSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self._connection is not None:
-            self._connection.queue.writable(yes=False)
+            self._connection.writable(yes=False)
 
     def resume_writing(self) -> None:
         if self._connection is not None:
-            self._connection.queue.writable(yes=True)
+            self._connection.writable(yes=True)
 
     # The outlet of the connection
 
@@ -137,6 +155,9 @@ class _WebSocket(asyncio.Protocol):
         # A transport that was reset is closing before we are told; asyncio logs a warning for every write to it.
         if not self._transport.is_closing():
             self._transport.write(frame)
+
+    def sender(self) -> SendNow:
+        return _Borrowed(self._transport.get_extra_info("socket")).send
 
     def close(self, code: int, reason: str) -> None:
         self._close_sent = True
@@ -170,6 +191,7 @@ class _WebSocket(asyncio.Protocol):
         address = self._gate.address(peer[0] if peer else "", request.forwarded_for)
         hub = self._gate.hub
         self._reader, self._connection = FrameReader(), Connection(hub, self, address)
+        self._transport.set_write_buffer_limits(high=0)  # it tells at once when the kernel does not take everything
         refusal = hub.refusal(address)
         hub.admit(self._connection)
         if refusal is not None:

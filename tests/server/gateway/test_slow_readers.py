@@ -66,7 +66,7 @@ async def test_a_queue_beyond_its_bytes_ends_the_connection_and_frees_the_memory
 async def test_a_queue_beyond_its_events_ends_the_connection(world: World) -> None:
     raw = await stalled(world)
     connection = next(iter(world.hub._connections))
-    connection.queue.writable(yes=False)  # as the socket says when its buffer is full
+    connection.writable(yes=False)  # as the socket says when its buffer is full
     for n in range(MAX_QUEUED_EVENTS):
         await world.hub.log.append(_draft(n))
     assert world.hub.connections_of("petr") == 1
@@ -79,14 +79,32 @@ async def test_a_queue_beyond_its_events_ends_the_connection(world: World) -> No
 async def test_who_reads_again_in_time_gets_everything_in_order(world: World) -> None:
     client, _ = await world.client()
     connection = next(iter(world.hub._connections))
-    connection.queue.writable(yes=False)
+    connection.writable(yes=False)
     for n in range(MAX_QUEUED_EVENTS):
         await world.hub.log.append(_draft(n))
-    connection.queue.writable(yes=True)
+    connection.writable(yes=True)
     assert [(await client.hear())["id"] for _ in range(MAX_QUEUED_EVENTS)] == [
         f"n{n}" for n in range(MAX_QUEUED_EVENTS)
     ]
     assert world.hub.queued_bytes == 0
+
+
+async def test_who_stops_in_the_middle_of_a_message_and_reads_on_gets_everything_in_order(world: World) -> None:
+    raw = await stalled(world)
+    sent = 0
+    for _ in range(3):
+        connection = next(iter(world.hub._connections))
+        while not connection.queue.byte_count:  # until the kernel takes no more of it
+            sent += 1
+            await world.hub.log.append(_draft(sent, BIG))
+        await world.hub.log.append(_draft(sent := sent + 1, BIG))
+        connection.send(b'{"type":"ping"}')
+        heard = [json.loads((await raw.frame())[1])]
+        while heard[-1]["type"] != "ping":
+            heard.append(json.loads((await raw.frame())[1]))
+        assert [each["seq"] for each in heard[:-1]] == list(range(sent + 2 - len(heard), sent + 1))
+        assert world.hub.queued_bytes == 0
+    await raw.close()
 
 
 async def test_the_publisher_does_not_wait_for_a_stalled_reader(world: World) -> None:
