@@ -159,7 +159,11 @@ def _understood(status: int, answer: bytes, where: Path) -> dict[str, Any]:
     if status == http.HTTPStatus.OK and isinstance(value, dict):
         return value
     if status == http.HTTPStatus.NOT_FOUND:
-        way_out = "look at the id that `analyst dispatch` printed" if problem else "update the gateway"
+        way_out = (
+            "compare the id with what `analyst dispatch` printed; the log forgets what retention removes"
+            if problem
+            else "update the gateway"
+        )
         raise NotFound(problem or f"{where} does not know this request", way_out)
     problem, _, way_out = (problem or f"the gateway answered with status {status}").partition("; ")
     raise ServerRefused(problem, way_out)
@@ -200,7 +204,10 @@ def _report(answer: dict[str, Any], *, socket: Path | None) -> None:
         return
     sent = answer["sent"]
     output.note(f"stored; {sent} live connection{'' if sent == 1 else 's'} got it")
-    unknown = [] if sent or not answer.get("id") else _unknown_users(answer["id"], socket=socket)
+    known = not answer.get("id") or (
+        sent and len(users) == 1
+    )  # of several, those who are connected say nothing of the others
+    unknown = [] if known else _unknown_users(answer["id"], socket=socket)
     if unknown:
         names = ", ".join(map(repr, unknown))
         output.note(f"no device of {names} is known here: check the name, or let them sign in; it is kept for them")
@@ -215,21 +222,38 @@ def _unknown_users(id_: str, *, socket: Path | None) -> list[str]:
 
 
 def _wait(id_: str, *, socket: Path | None, seconds: float) -> None:
+    """Wait until every device has it, and tell how far each is. Raises `ServerRefused` after `seconds`, `ServerUnreachable`."""
     deadline = time.monotonic() + seconds
     while True:
-        devices = [
-            device for trace in _trace(id_, user=None, socket=socket)["users"].values() for device in trace["devices"]
-        ]
-        late = [device["device"] for device in devices if not device["acknowledged"]]
-        if devices and not late:
-            output.note("the one device has it" if len(devices) == 1 else f"all {len(devices)} devices have it")
-            return
-        if time.monotonic() >= deadline:
-            waiting = ", ".join(late) if late else "no device is known yet"
-            raise ServerRefused(
-                f"not every device has it after {seconds:g} s: {waiting}", f"look later: analyst status {id_}"
-            )
+        ended = time.monotonic() >= deadline
+        try:
+            users = _trace(id_, user=None, socket=socket)["users"]
+        except ServerUnreachable:  # it is stored: a gateway that restarts is waited for like a device that is away
+            if ended:
+                raise
+        else:
+            late = _late(users)
+            if ended or not late:
+                break
         time.sleep(POLL_S)
+    devices = [(name, device) for name, trace in sorted(users.items()) for device in trace["devices"]]
+    for name, device in devices:
+        output.note(f"{name} on {device['device']}: {_stage(device)}")
+    if late:
+        raise ServerRefused(
+            f"not every device has it after {seconds:g} s: {', '.join(late)}", f"look later: analyst status {id_}"
+        )
+    output.note("the one device has it" if len(devices) == 1 else f"all {len(devices)} devices have it")
+
+
+def _late(users: dict[str, Any]) -> list[str]:
+    """Return what a notification still waits for: devices that have not acknowledged it, users of whom no device is known."""
+    late = []
+    for name, trace in sorted(users.items()):
+        late += [device["device"] for device in trace["devices"] if not device["acknowledged"]]
+        if not trace["devices"]:
+            late.append("no device is known yet" if len(users) == 1 else f"no device of {name} is known yet")
+    return late
 
 
 def _trace(id_: str, *, user: str | None, socket: Path | None) -> dict[str, Any]:
@@ -242,4 +266,5 @@ def _stage(device: dict[str, Any]) -> str:
 
 
 def _seen(device: dict[str, Any]) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(device["seen_at"])) if device["seen_at"] else ""
+    """Return when a device was last heard of, which is not when it came to its stage."""
+    return time.strftime("seen %Y-%m-%d %H:%M:%S", time.localtime(device["seen_at"])) if device["seen_at"] else ""

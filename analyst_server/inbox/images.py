@@ -125,17 +125,17 @@ def _read_picture(path: str) -> bytes:
     try:
         # O_NONBLOCK: a named pipe must not hold the thread for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ImageRefused("image_path is not a file", "name a PNG or JPEG file")
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(MAX_IMAGE_BYTES + 1)  # fails on a bad disk, and for files that only look like one
     except OSError as exc:
         if exc.errno == errno.ELOOP:
             raise ImageRefused("image_path is a symbolic link", "name the file itself") from exc
         raise ImageRefused(
             f"image_path cannot be read: {os.strerror(exc.errno or 0)}", "let the gateway's account read it"
         ) from exc
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ImageRefused("image_path is not a file", "name a PNG or JPEG file")
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(MAX_IMAGE_BYTES + 1)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -71,7 +71,10 @@ class MemoryInbox:
         fingerprint = draft.fingerprint or sha256(draft.body).digest()
         if (known := log.notifications.get(draft.id)) is not None:
             if known.fingerprint != fingerprint:
-                raise Conflict(f"the id {draft.id} is taken by another notification", "send it under an id of its own")
+                raise Conflict(
+                    f"the id {draft.id} is taken by another notification of {draft.user}",
+                    "send it under an id of its own",
+                )
             return Appended(known.seq, duplicate=True)
         seq = self._next_seq()
         log.notifications[draft.id] = _Notification(seq, draft.body, fingerprint, draft.image)

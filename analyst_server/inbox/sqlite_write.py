@@ -103,7 +103,10 @@ class Transaction:
         uid = self.uid(draft.user)
         if (known := taken.get((draft.id, uid))) is not None:
             if known[1] != fingerprint:
-                return Conflict(f"the id {draft.id} is taken by another notification", "send it under an id of its own")
+                return Conflict(
+                    f"the id {draft.id} is taken by another notification of {draft.user}",
+                    "send it under an id of its own",
+                )
             return Appended(known[0], duplicate=True)
         seq = self._add_row(uid, draft.id, fingerprint, draft.image, draft.body)
         taken[draft.id, uid] = (seq, fingerprint)

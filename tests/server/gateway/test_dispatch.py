@@ -33,7 +33,7 @@ async def test_the_same_id_and_body_again_stores_nothing_and_another_body_is_a_c
     assert (status, again) == (200, first | {"duplicate": True})
     status, refused = await world.post({"user": "petr", "notification": {"id": "a", "title": "other"}})
     assert status == 409
-    assert "a" in refused["error"]
+    assert "the id a is taken by another notification of petr" in refused["error"]
     assert (await world.post({"user": "jana", "notification": {"id": "a", "title": "other"}}))[
         0
     ] == 200  # ids are a user's

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from system import System, running_system
+from system import PROGRAM, System, running_system
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -79,7 +79,7 @@ async def test_waiting_for_devices_ends_when_each_has_acknowledged(system: Syste
 
     device = asyncio.ensure_future(acknowledge())
     done = await asyncio.to_thread(system.run, "dispatch", "-u", "jana", "-t", "t", "--wait", "--wait-timeout", "10")
-    assert "the one device has it" in done.stderr
+    assert "jana on desk: acknowledged\nthe one device has it" in done.stderr
     status = await asyncio.to_thread(system.run, "status", done.stdout.strip())
     rows = [line.split("\t") for line in status.stdout.splitlines()]
     assert [row[:3] for row in rows] == [["jana", "", "stored"], ["jana", "desk", "acknowledged"]]
@@ -89,7 +89,41 @@ async def test_waiting_for_devices_ends_when_each_has_acknowledged(system: Syste
         system.run, "dispatch", "-u", "jana", "-t", "t2", "--wait", "--wait-timeout", "0.3", check=False
     )
     assert late.returncode == 1
+    assert "jana on desk: waiting\n" in late.stderr
     assert "not every device has it after 0.3 s: desk; look later: analyst status" in late.stderr
+
+
+async def test_of_several_users_each_who_has_no_device_is_named_though_another_is_connected(system: System) -> None:
+    if system.gateway is None:
+        system.start()
+    socket = await signed_in(system, "jola", protocol=2, device="desk")
+    asked = ("dispatch", "-u", "jola", "-u", "jlo", "-t", "t", "--wait", "--wait-timeout", "0.3")
+    done = await asyncio.to_thread(system.run, *asked, check=False)
+    await socket.close()
+    assert "1 live connection got it\nno device of 'jlo' is known here" in done.stderr
+    assert "jola on desk: sent\n" in done.stderr
+    assert "not every device has it after 0.3 s: no device of jlo is known yet, desk; look later" in done.stderr
+
+
+async def test_waiting_for_devices_outlasts_a_restart(system: System) -> None:
+    if system.gateway is None:
+        system.start()
+    socket = await signed_in(system, "rosa", protocol=2, device="desk")
+    waiting = await asyncio.create_subprocess_exec(
+        *PROGRAM, "dispatch", "-u", "rosa", "-t", "t", "--wait", env=system.environment, stderr=asyncio.subprocess.PIPE
+    )
+    stored = await Client(socket).hear_all(until="notification")
+    assert waiting.stderr is not None
+    assert await waiting.stderr.readline() == b"stored; 1 live connection got it\n"
+    await asyncio.to_thread(system.stop, signal.SIGKILL)
+    await socket.close()
+    await asyncio.to_thread(system.start)
+    socket = await signed_in(system, "rosa", protocol=2, device="desk")
+    await socket.send(json.dumps({"type": "ack", "seq": stored[-1]["seq"]}))
+    said = await waiting.stderr.read()  # the command ends by itself: it waits 30 s at most
+    await waiting.wait()
+    await socket.close()
+    assert said == b"rosa on desk: acknowledged\nthe one device has it\n"
 
 
 async def test_health_and_settings_are_told_to_people_and_programs(system: System) -> None:

@@ -178,6 +178,7 @@ async def test_other_ways_to_a_file_are_refused(desk: Desk, tmp_path: Path) -> N
         str(tmp_path): "not a file",
         f"{tmp_path}/none.png": "No such file",
         f"{tmp_path}/nul\x00.png": "absolute path without",
+        "/proc/self/mem": "cannot be read",  # it opens as a file, and fails when it is read
         "/etc/hostname": "neither PNG nor JPEG",
     }.items():
         with pytest.raises(ImageRefused, match=why):
