@@ -65,14 +65,13 @@ def badge_text(badge: Badge, form: str) -> str:
         return _json({"text": _count(badge), "tooltip": _pango(tooltip), "class": kind, "alt": kind})
     if form == "tmux":  # `#` begins a format there
         color = {"problem": "yellow", "critical": "red", "unread": "default", "none": "default"}[kind]
-        count = _count(badge)
-        return f"#[fg={color}]{count.replace('#', '##')}#[default]" if count else ""
+        words = _words(badge)
+        return f"#[fg={color}]{words.replace('#', '##')}#[default]" if words else ""
     if form == "xbar":  # https://github.com/matryer/xbar-plugins: a title line, then the menu; `|` begins parameters
         menu = badge.problem or badge.title
         return f"{_count(badge) or '○'}\n---\n{menu.replace('|', '¦') or 'Nothing unread'}"
     if form == "polybar":  # `%{` begins a format tag
-        words = " ".join(filter(None, [_count(badge), badge.title]))
-        return words.replace("%{", "% {")
+        return _words(badge).replace("%{", "% {")
     return badge.problem or " ".join(filter(None, [str(badge.unread), badge.title]))
 
 
@@ -93,6 +92,10 @@ def _count(badge: Badge) -> str:
     if badge.problem:
         return "● ?"
     return f"● {badge.unread}" if badge.unread else ""
+
+
+def _words(badge: Badge) -> str:
+    return " ".join(filter(None, [_count(badge), badge.title]))
 
 
 def _json(value: dict[str, object]) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from analyst_cli.app import run
 from analyst_cli.client.accounts import Account
+from analyst_cli.client.badge import Badge, badge_text
 from analyst_cli.client.rows import rfc3339
 from analyst_cli.client.target import inbox_for
 from analyst_cli.commands import lines
@@ -289,10 +290,21 @@ def test_badges_are_what_their_programs_read(cli: Run_, filled: None) -> None:
     waybar = json.loads(cli("badge", "-f", "waybar")[1])
     assert (waybar["text"], waybar["class"]) == ("● 3", "unread")
     cli("mark", "ac-4", "ab-3")
-    assert cli("badge", "-f", "tmux")[1] == "#[fg=red]● 1#[default]\n"
+    assert cli("badge", "-f", "tmux")[1] == "#[fg=red]● 1 Revenue drop#[default]\n"
     assert cli("badge", "-f", "polybar")[1] == "● 1 Revenue drop\n"
     assert cli("badge", "-f", "xbar")[1] == "● 1\n---\nRevenue drop\n"
     assert cli("badge")[1] == "1 Revenue drop\n"
+
+
+def test_a_title_is_no_format_of_the_bar_that_shows_it() -> None:
+    badge = Badge(2, "50 %{F#f00} #(reboot) #[bg=red] | bash=x <b>a&b</b>")
+    assert badge_text(badge, "tmux") == (
+        "#[fg=default]● 2 50 %{F##f00} ##(reboot) ##[bg=red] | bash=x <b>a&b</b>#[default]"
+    )
+    assert badge_text(badge, "polybar") == "● 2 50 % {F#f00} #(reboot) #[bg=red] | bash=x <b>a&b</b>"
+    assert badge_text(badge, "xbar").splitlines()[2] == "50 %{F#f00} #(reboot) #[bg=red] ¦ bash=x <b>a&b</b>"
+    tooltip = json.loads(badge_text(badge, "waybar"))["tooltip"]
+    assert tooltip == "50 %{F#f00} #(reboot) #[bg=red] | bash=x &lt;b&gt;a&amp;b&lt;/b&gt;"
 
 
 def shell(line: str, **environ: str) -> tuple[int, str, str]:
