@@ -22,6 +22,7 @@ from analyst_server.gateway.unix_http import HttpServer
 from analyst_server.gateway.unix_socket import bind_unix_socket
 from analyst_server.gateway.websocket import Gate, listen
 from analyst_server.identity.tokens import TokenKeys, Tokens
+from analyst_server.inbox.log import Seq
 from analyst_server.inbox.memory import MemoryInbox
 from analyst_server.wire.publication import MAX_BODY_BYTES
 
@@ -48,6 +49,15 @@ class Clocks:
 
     def wall_now(self) -> float:
         return time.time() + self.wall_skipped
+
+
+class LogWithGaps(MemoryInbox):
+    """The log in memory, with gaps within each user's numbers: what holds only where they follow each other holds of no log."""
+
+    def _next_seq(self) -> Seq:
+        for _ in range(2):
+            super()._next_seq()
+        return super()._next_seq()
 
 
 class Client:
@@ -236,7 +246,7 @@ async def gateway_world(
     """Serve as long as the block lasts."""
     clocks = Clocks()
     tokens = Tokens(TokenKeys(SECRET))
-    log = log if log is not None else MemoryInbox()
+    log = log if log is not None else LogWithGaps()
     hub = Hub(
         log,
         log,
