@@ -337,7 +337,7 @@ async def test_a_handshake_that_comes_to_nothing_leaves_nothing_for_the_garbage_
             else:
                 await world.get("/health")  # by now it has been read
             raw.writer.transport.abort()
-        await until(lambda: not [each for each in gc.get_objects() if isinstance(each, HandshakeReader)])
+        await until(lambda: not [each for each in gc.get_objects() if type(each) is HandshakeReader])
     finally:
         gc.enable()
 
