@@ -6,6 +6,7 @@ the codes of RFC 6455 (1002, 1003, 1007), everything else the codes of our secti
 
 import asyncio
 from asyncio.trsock import TransportSocket
+from collections import deque
 from collections.abc import Sequence
 from socket import socket
 from typing import cast
@@ -35,6 +36,8 @@ BACKLOG = 4096  # handshakes in flight in a storm; 128 drops SYNs, which costs a
 HANDSHAKE_TIMEOUT_S = 10.0  # from the socket's opening to the end of the request
 MAX_HANDSHAKES = 4096  # under way at once; then the oldest is dropped for the newest
 MAX_UNREAD_PONG_BYTES = 512  # a peer that does not read its pongs gets no more; events that wait do not count
+FRAMES_A_TURN = 32  # of one peer, then others have their turn: a read may have 43,000, of 2 to 20 us each
+MAX_READ_BYTES = 64 * 1024  # after more, likewise: uvloop reads a full socket up to 32 times in a row
 _RETRY_AFTER = {"restarting": "1", "capacity": "30", "address": "30", "failures": "60"}
 
 
@@ -49,6 +52,7 @@ class Gate:
         self._trusted_proxies = trusted_proxies
         self._waiting: dict[_WebSocket, float] = {}  # without handshake -> until when, in the order of arrival
         self._timer: asyncio.TimerHandle | None = None
+        self._behind: deque[_WebSocket] = deque()  # they wait for their turn
         self.allow_origins(allowed_origins)
 
     def __call__(self) -> "_WebSocket":
@@ -77,6 +81,18 @@ class Gate:
     def settled(self, socket: "_WebSocket") -> None:
         """Learn that the handshake of this socket is done, or that it is gone."""
         self._waiting.pop(socket, None)
+
+    def wait_turn(self, socket: "_WebSocket") -> None:
+        """Let a socket go on, by feeding it nothing, in a later turn of the loop; each turn is of one socket, however many wait."""
+        self._behind.append(socket)
+        if len(self._behind) == 1:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        first = self._behind.popleft()
+        if self._behind:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        first.data_received(b"")
 
     def _drop_late(self) -> None:
         loop = asyncio.get_running_loop()
@@ -108,7 +124,17 @@ class _Borrowed(socket):
 class _WebSocket(asyncio.Protocol):
     """Feed one connection from its socket, and be its outlet."""
 
-    __slots__ = ("_close_sent", "_connection", "_gate", "_handshake", "_reader", "_transport", "_unread_pong_bytes")
+    __slots__ = (
+        "_behind",
+        "_close_sent",
+        "_connection",
+        "_gate",
+        "_handshake",
+        "_held",
+        "_reader",
+        "_transport",
+        "_unread_pong_bytes",
+    )
 
     _transport: asyncio.Transport
 
@@ -118,6 +144,8 @@ class _WebSocket(asyncio.Protocol):
         self._reader: FrameReader | None = None  # None: nothing more is read
         self._connection: Connection | None = None
         self._close_sent = False
+        self._behind = False  # whether it has to wait for its turn
+        self._held = False  # whether the connection wants no messages for now
         self._unread_pong_bytes = 0  # an upper bound: what was sent since the socket last had taken everything
 
     # What the event loop tells
@@ -130,13 +158,18 @@ class _WebSocket(asyncio.Protocol):
         if self._handshake is not None:
             self._shake_hands(self._handshake, data)
         elif self._reader is not None:
-            for received in self._reader.feed(data):
+            reader = self._reader
+            for received in reader.feed(data, FRAMES_A_TURN):
                 self._take(received)
+            if reader.has_more or self._behind or len(data) > MAX_READ_BYTES:
+                self._behind = self._reader is not None and (reader.has_more or len(data) > MAX_READ_BYTES)
+                self._pace()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._gate.settled(self)
         if self._handshake is not None:
             self._handshake.end()
+        self._reader = None
         if self._connection is not None:
             self._connection.lost()
             self._connection = None  # they know each other: without this the garbage collector has to find them
@@ -167,8 +200,9 @@ class _WebSocket(asyncio.Protocol):
         self._transport.abort()
 
     def hold_reading(self, *, held: bool) -> None:
-        if not self._transport.is_closing():
-            self._transport.pause_reading() if held else self._transport.resume_reading()
+        if held is not self._held:
+            self._held = held
+            self._pace()
 
     # The handshake
 
@@ -202,6 +236,14 @@ class _WebSocket(asyncio.Protocol):
             self.data_received(request.rest)
 
     # Frames
+
+    def _pace(self) -> None:
+        """Read the socket only while nothing waits: the order stays, and what the peer sends in excess fills its own buffers."""
+        if self._behind and not self._held:
+            self._gate.wait_turn(self)
+        if not self._transport.is_closing():
+            paused = self._behind or self._held
+            self._transport.pause_reading() if paused else self._transport.resume_reading()
 
     def _take(self, received: Received) -> None:
         connection = self._connection

@@ -3,6 +3,8 @@
 No extension is ever negotiated and only text is understood, so a message of the server is one frame, the same bytes for everybody who gets it.
 """
 
+import sys
+
 import msgspec
 
 from analyst_server.wire.close_codes import CloseCode
@@ -83,26 +85,34 @@ def close_frame(code: int, reason: str = "") -> bytes:
 class FrameReader:
     """Put a client's messages together from the pieces in which the socket has them. After a close or a violation it reads nothing more."""
 
-    __slots__ = ("_ended", "_fragments", "_held")
+    __slots__ = ("_ended", "_fragments", "_held", "has_more")
 
     def __init__(self) -> None:
+        self.has_more = False  # whether the last `feed` has left something for its limit
         self._held: bytearray | None = None  # the beginning of a frame whose end has not arrived
         self._fragments: bytearray | None = None  # the beginning of a message whose last fragment has not arrived
         self._ended = False
 
-    def feed(self, data: bytes) -> list[Received]:
-        """Return what is complete now, in the order in which it was sent."""
+    def feed(self, data: bytes, most_frames: int = sys.maxsize) -> list[Received]:
+        """Return what is complete now, in the order in which it was sent; with `has_more`, feed again (nothing will do) to get the rest."""
         received: list[Received] = []
         buffer: bytes | bytearray = data
         if self._held is not None:
             self._held += data
             buffer = self._held
-        at = 0
-        while not self._ended and (taken := self._take_frame(buffer, at, received)):
+        at, size, left = 0, len(buffer), most_frames
+        while at < size and left and not self._ended:
+            taken = self._take_frame(buffer, at, received)
+            if not taken:
+                break
             at += taken
-        if self._ended or at == len(buffer):
+            left -= 1
+        self.has_more = at < size and not left and not self._ended
+        if self._ended or at == size:
             self._held = None
-        elif at or self._held is None:
+        elif self._held is not None:
+            del self._held[:at]
+        else:
             self._held = bytearray(buffer[at:])
         return received
 
@@ -160,7 +170,9 @@ class FrameReader:
 
     def _take_payload(self, first: int, payload: bytes, received: list[Received]) -> None:
         opcode = first & _OPCODE
-        if opcode == _PING:
+        if first == _WHOLE_TEXT:  # nearly every frame
+            self._take_message(payload, received)
+        elif opcode == _PING:
             received.append(Pinged(payload))
         elif opcode == _CLOSE:
             self._end(_closed(payload), received)

@@ -70,6 +70,25 @@ def test_frames_mean_the_same_wherever_the_socket_cuts_them(
     assert read(frames, cuts) == meant
 
 
+@given(conversations(), st.integers(1, 5), st.data())
+def test_a_limit_leaves_the_rest_for_later_and_changes_nothing_else(
+    conversation: tuple[bytes, list[Received]], most: int, data: st.DataObject
+) -> None:
+    frames, meant = conversation
+    cut = data.draw(st.integers(0, len(frames)))
+    reader = FrameReader()
+    received: list[Received] = []
+    for piece in (frames[:cut], frames[cut:], *[b""] * len(frames)):
+        taken = reader.feed(piece, most)
+        assert len(taken) <= most
+        received += taken
+        if not reader.has_more and received == meant:
+            break
+    assert received == meant
+    assert not reader.has_more
+    assert reader.feed(b"") == []
+
+
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=10))
 def test_any_bytes_are_read_alike_whole_and_in_pieces_and_end_at_most_once(data: bytes, cuts: list[int]) -> None:
     received = read(data, [min(cut, len(data)) for cut in cuts])
