@@ -65,7 +65,7 @@ class Connection:
     def __init__(self, hub: "Hub", outlet: Outlet, address: str) -> None:
         self.hub = hub
         self.session = GatewaySession()
-        self.queue = SendQueue(outlet, self._sent)
+        self.queue = SendQueue()
         self.address = address
         self.principal: Principal | None = None  # None: not known yet
         self.user = User("")
@@ -89,9 +89,11 @@ class Connection:
 
     def writable(self, *, yes: bool) -> None:
         """Learn that the socket takes more, or no more for now."""
+        self.queue.paused = not yes
         if not yes:
             self._step_out()
-        self.queue.writable(yes=yes)
+        while not self.queue.paused and (waited := self.queue.take()) is not None:
+            self._pass_on(*waited)
 
     def left(self) -> None:
         """Learn that the client has closed: it gets nothing more, and what is still in the socket's buffer not for ever."""
@@ -139,8 +141,8 @@ class Connection:
         if stream is not None and not stream.arrived(outgoing):
             return
         frame = outgoing.plain_frame() if stream is None else outgoing.frame()
-        if frame is not None and not self.queue.send(frame, outgoing):
-            self.too_slow()
+        if frame is not None:
+            self._send(frame, outgoing)
 
     # What the hub asks
 
@@ -192,13 +194,27 @@ class Connection:
 
     def send(self, text: bytes) -> None:
         """Send a text, now or in its turn; a client for which too much waits is sent away."""
-        if self.session.phase is not Phase.CLOSED and not self.queue.send(text_frame(text)):
-            self.too_slow()
+        if self.session.phase is not Phase.CLOSED:
+            self._send(text_frame(text))
 
     def send_event(self, outgoing: Outgoing, frame: bytes) -> None:
         """Send an event in this form, likewise."""
-        if self.session.phase is not Phase.CLOSED and not self.queue.send(frame, outgoing):
+        if self.session.phase is not Phase.CLOSED:
+            self._send(frame, outgoing)
+
+    def _send(self, frame: bytes, outgoing: Outgoing | None = None) -> None:
+        if not self.queue.paused:
+            self._pass_on(frame, outgoing)
+        elif not self.queue.add(frame, outgoing):
             self.too_slow()
+
+    def _pass_on(self, frame: bytes, outgoing: Outgoing | None) -> None:
+        self._outlet.send(frame)
+        if outgoing is not None:
+            self.hub.metrics.events_sent += 1
+            if self._sent_upto is None:
+                self._noted_upto = outgoing.seq - 1
+            self._sent_upto = outgoing.seq
 
     def too_slow(self) -> None:
         """End the connection of a client that does not keep up."""
@@ -293,9 +309,3 @@ class Connection:
         else:
             self.deadline = now + self.hub.limits.heartbeat_s
             self.send(beat)
-
-    def _sent(self, outgoing: Outgoing) -> None:
-        self.hub.metrics.events_sent += 1
-        if self._sent_upto is None:
-            self._noted_upto = outgoing.seq - 1
-        self._sent_upto = outgoing.seq

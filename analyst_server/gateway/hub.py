@@ -114,6 +114,7 @@ class Hub:
             room.remove(connection)
             if not room:
                 room.leave_log()
+                del room.leave_log  # it knows the room: without this the garbage collector has to find both
                 del self._rooms[principal.username]
         if not self._connections:
             self._empty.set()

@@ -13,7 +13,10 @@ from picows import WSListener, WSMsgType, ws_connect
 from websockets.exceptions import InvalidStatus
 
 from analyst_server.gateway.admission import FailureThrottle, address_of
+from analyst_server.gateway.connection import Connection
 from analyst_server.gateway.hub import Limits
+from analyst_server.gateway.room import Room
+from analyst_server.gateway.send_queue import SendQueue
 from analyst_server.inbox.log import NotificationDraft, User
 from analyst_server.wire.close_codes import CloseCode, retry_delay_s
 from tests.support.eventually import within_a_second
@@ -242,6 +245,23 @@ async def test_connections_that_come_and_go_amid_a_fan_out_leave_nothing_behind(
     assert not world.hub._addresses
     gc.collect()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_connection_that_has_ended_leaves_nothing_for_the_garbage_collector(world: World) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        old, (new, _) = await world.old_client(), await world.client()
+        await world.dispatch()
+        for client in (old, new):
+            assert (await client.hear())["type"] == "notification"
+        await new.say({"type": "mark", "ref": "1", "ids": ["n1"], "state": "read"})
+        await new.hear()
+        await old.close()
+        new.socket.transport.abort()
+        await until(lambda: not [each for each in gc.get_objects() if type(each) in (Connection, SendQueue, Room)])
+    finally:
+        gc.enable()
 
 
 async def test_three_foreign_clients_agree_with_the_gateway(world: World) -> None:
