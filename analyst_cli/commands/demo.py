@@ -24,6 +24,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from analyst_cli import output
+from analyst_cli.commands.finite import finite
 from analyst_cli.errors import LocalProblem
 
 __all__ = ["demo"]
@@ -41,7 +42,8 @@ COMMAND_TIMEOUT_S = 90.0  # the first start of Matplotlib builds its font cache
 def demo(
     *,
     pace_s: Annotated[
-        float, typer.Option("--pace", min=1.0, help="Seconds between two alerts while the inbox is open.")
+        float,
+        typer.Option("--pace", min=1.0, callback=finite, help="Seconds between two alerts while the inbox is open."),
     ] = 12.0,
     once: Annotated[
         bool, typer.Option("--once", help="Run the chain once and print the inbox, as without a terminal.")

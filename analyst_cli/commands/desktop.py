@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from analyst_cli import output
 from analyst_cli.commands import desktop_act, desktop_evidence, desktop_look, desktop_operator, desktop_service
 from analyst_cli.commands.desktop_calls import BadUse
+from analyst_cli.commands.finite import finite
 
 __all__ = ["app"]
 
@@ -153,7 +154,12 @@ def mcp(
     ),
     *,
     approval_s: float = typer.Option(
-        120.0, "--approval-timeout", min=1, max=600, help="How long a person may take to decide, in seconds."
+        120.0,
+        "--approval-timeout",
+        min=1,
+        max=600,
+        callback=finite,
+        help="How long a person may take to decide, in seconds.",
     ),
 ) -> int:
     """Offer the desktop to a coding agent, as tools of the Model Context Protocol over standard input and output.

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import typer
 
 from analyst_cli import output, paths
+from analyst_cli.commands.finite import finite
 from analyst_cli.errors import AnalystError, LocalProblem, NotFound, ServerRefused, ServerUnreachable, UsageProblem
 
 __all__ = ["ask_gateway", "dispatch", "status"]
@@ -45,7 +46,9 @@ def dispatch(
         None, "--json", metavar="FILE|-", help="The whole notification as JSON; - reads standard input."
     ),
     wait: bool = typer.Option(False, "--wait", help="Wait until every known device has it, and tell per device."),
-    wait_s: float = typer.Option(30.0, "--wait-timeout", metavar="SECONDS", help="How long --wait waits."),
+    wait_s: float = typer.Option(
+        30.0, "--wait-timeout", min=0, callback=finite, metavar="SECONDS", help="How long --wait waits."
+    ),
     socket: Path | None = _socket_option,
 ) -> None:
     """Send a notification to a user; ends with 0 once it is stored.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyst_cli import output
+from analyst_cli.commands.finite import finite
 from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_errors, settings_and_folder
 from analyst_cli.errors import LocalProblem, NotFound, UsageProblem
 
@@ -39,7 +40,7 @@ def add_commands(app: typer.Typer) -> None:
 def invite(
     user: str = typer.Argument(help="Name of the person: a-z, 0-9, dot, dash, underscore."),
     *,
-    days: float = typer.Option(7.0, min=0.01, max=90.0, help="How long the link can be used."),
+    days: float = typer.Option(7.0, min=0.01, max=90.0, callback=finite, help="How long the link can be used."),
     url: str = typer.Option("", "--url", metavar="URL", help="Address of the portal, if it is not the configured one."),
     config: Path | None = CONFIG,
     data: Path | None = DATA,

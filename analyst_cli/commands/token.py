@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from analyst_cli import output
+from analyst_cli.commands.finite import finite
 from analyst_cli.commands.gateway_admin import DAY_S, accounts_of, open_accounts_file, refuse_shut_out, rfc3339
 from analyst_cli.commands.gateway_options import CONFIG, DATA, gateway_errors, settings_and_folder
 from analyst_cli.errors import SignInNeeded, UsageProblem
@@ -32,7 +33,7 @@ def issue(
     publisher: str = typer.Option("", metavar="NAME", help="Issue a remote publisher's token under this name instead."),
     to: list[str] = typer.Option([], metavar="USER", help="With --publisher: whom it may reach; repeat it, or '*'."),
     device: str = typer.Option("", help="What the device is called on the dashboard."),
-    days: float = typer.Option(30.0, min=0.001, max=3650.0, help="How long it is valid."),
+    days: float = typer.Option(30.0, min=0.001, max=3650.0, callback=finite, help="How long it is valid."),
     config: Path | None = CONFIG,
     data: Path | None = DATA,
     json: bool = _json_option,

@@ -90,3 +90,19 @@ def test_every_help_fits_80_columns_and_names_and_explains_its_values(monkeypatc
             name
         )
         assert [parameter.name for parameter in command.params if not (parameter.help or parameter.hidden)] == [], name
+
+
+def test_no_option_takes_what_is_no_number() -> None:
+    refused = []
+    for name, command, context in commands(typer.main.get_command(app), ("analyst",)):
+        for parameter in command.params:
+            if "float" in parameter.type.name:
+                for value in ("nan", "inf", "-inf"):
+                    with pytest.raises(typer.BadParameter):
+                        parameter.process_value(context, value)
+                refused.append(f"{name} {parameter.opts[0]}")
+    assert "analyst dispatch --wait-timeout" in refused
+    assert len(refused) >= 5
+    done = analyst("dispatch", "-u", "petr", "-t", "T", "--wait", "--wait-timeout", "nan")
+    assert done.returncode == 2
+    assert "nan is no number" in done.stderr
