@@ -13,7 +13,7 @@ SendNow = Callable[[bytes], int]  # hand a frame to the kernel; how many bytes i
 
 
 class Outlet(Protocol):
-    """The socket, as the connection needs it. None of these waits or raises; a closed socket swallows everything."""
+    """The socket, as the connection needs it. None of these waits or raises; one that is closing takes nothing more, and says so like a full one."""
 
     def send(self, frame: bytes) -> None:
         """Send one frame; the socket buffers what the peer does not take."""

@@ -185,9 +185,10 @@ class _WebSocket(asyncio.Protocol):
     # The outlet of the connection
 
     def send(self, frame: bytes) -> None:
-        # A transport that was reset is closing before we are told; asyncio logs a warning for every write to it.
         if not self._transport.is_closing():
             self._transport.write(frame)
+        else:  # before we are told; what comes after this frame must not go out either, not even by the short way
+            self.pause_writing()
 
     def sender(self) -> SendNow:
         return _Borrowed(self._transport.get_extra_info("socket")).send

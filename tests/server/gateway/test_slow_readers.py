@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import select
 import socket
 import time
+from typing import Any, cast
 
 from analyst_server.gateway.send_queue import MAX_QUEUED_BYTES, MAX_QUEUED_EVENTS
 from analyst_server.inbox.log import NotificationDraft, User
 from analyst_server.wire.close_codes import CloseCode
 from analyst_server.wire.gateway_session import Refuse
-from tests.support.gateway_world import RawClient, World, until
+from tests.support.gateway_world import DEADLINE_S, RawClient, World, until
 
 BIG = "x" * 12_000  # a message of this size fills the buffers of kernel and socket within a few hundred
 
@@ -104,6 +106,32 @@ async def test_who_stops_in_the_middle_of_a_message_and_reads_on_gets_everything
             heard.append(json.loads((await raw.frame())[1]))
         assert [each["id"] for each in heard[:-1]] == [f"n{n}" for n in range(sent + 2 - len(heard), sent + 1)]
         assert world.hub.queued_bytes == 0
+    await raw.close()
+
+
+async def test_who_is_dropped_when_it_does_not_take_everything_gets_nothing_after_the_gap(world: World) -> None:
+    """From the drop to the next turn of the loop the socket is still open, and the gateway has not been told."""
+    raw = await stalled(world)
+    raw.writer.transport.pause_reading()
+    (connection,) = world.hub._connections
+    here = cast("Any", connection._outlet)._transport.get_extra_info("socket")
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await world.hub.log.append(_draft(1))  # from here on it is in step
+    connection.abort()
+    for n in range(2, 12):
+        await world.hub.log.append(_draft(n, BIG))
+    with raw.writer.get_extra_info("socket").dup() as peer:
+        got, readable, writable = b"", [peer], [0]
+        while readable or not writable:  # until the gateway's kernel has space again
+            readable, writable, _ = select.select((peer,), (here.fileno(),), (), DEADLINE_S)
+            got += peer.recv(65_536) if readable else b""
+        await world.hub.log.append(_draft(12))
+        while select.select((peer,), (), (), 0)[0]:
+            got += peer.recv(65_536)
+    assert b'"n1"' in got
+    assert b'"n11"' not in got
+    assert b'"n12"' not in got
+    await until(lambda: world.hub.open_connections == 0)
     await raw.close()
 
 
