@@ -276,8 +276,10 @@ class _WebSocket(asyncio.Protocol):
     def _hang_up(self) -> None:
         """Send nothing more, and read without looking until the peer has closed: closing now would take from it what was sent last."""
         self._handshake = self._reader = None
-        if self._transport.can_write_eof():
+        try:
             self._transport.write_eof()
+        except OSError:  # the peer has reset it meanwhile; only the transport of asyncio raises that
+            self.abort()
 
 
 async def listen(gate: Gate, *, host: str, port: int) -> asyncio.Server:

@@ -237,6 +237,20 @@ async def test_who_is_gone_in_the_midst_of_a_flood_leaves_nothing_behind(world: 
     await until(lambda: len(list(Path("/proc/self/fd").iterdir())) <= files)
 
 
+@pytest.mark.usefixtures("control")
+async def test_whose_flood_breaks_a_rule_after_its_end_and_a_reset_is_gone_at_once_and_silently(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.clocks.skipped = -1_000_000  # no grace ends
+    talk = await Talk.open(world)
+    await talk.send(ask("first"), *[NOTHING_ASKED] * MANY, Frame(b"", BINARY))
+    assert await talk.hear() == answers("first")[0]
+    assert world.hub.close_where(lambda who: who.username == "petr", CloseCode.TOKEN_REFUSED, "revoked") == 1
+    talk.leave(how="rst")
+    await until(lambda: world.hub.open_connections == 1)
+    assert not caplog.records
+
+
 def _sockets() -> int:
     gc.collect()
     return sum(type(each) is _WebSocket for each in gc.get_objects())
