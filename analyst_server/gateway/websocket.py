@@ -6,7 +6,7 @@ the codes of RFC 6455 (1002, 1003, 1007), everything else the codes of our secti
 
 import asyncio
 from asyncio.trsock import TransportSocket
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from socket import socket
 from typing import cast
@@ -52,7 +52,7 @@ class Gate:
         self._trusted_proxies = trusted_proxies
         self._waiting: dict[_WebSocket, float] = {}  # without handshake -> until when, in the order of arrival
         self._timer: asyncio.TimerHandle | None = None
-        self._behind: deque[_WebSocket] = deque()  # they wait for their turn
+        self._behind: OrderedDict[_WebSocket, None] = OrderedDict()  # they wait for their turn, each once
         self.allow_origins(allowed_origins)
 
     def __call__(self) -> "_WebSocket":
@@ -84,12 +84,12 @@ class Gate:
 
     def wait_turn(self, socket: "_WebSocket") -> None:
         """Let a socket go on, by feeding it nothing, in a later turn of the loop; each turn is of one socket, however many wait."""
-        self._behind.append(socket)
-        if len(self._behind) == 1:
+        if not self._behind:
             asyncio.get_running_loop().call_soon(self._next_turn)
+        self._behind[socket] = None
 
     def _next_turn(self) -> None:
-        first = self._behind.popleft()
+        first, _ = self._behind.popitem(last=False)
         if self._behind:
             asyncio.get_running_loop().call_soon(self._next_turn)
         first.data_received(b"")

@@ -251,6 +251,18 @@ async def test_whose_flood_breaks_a_rule_after_its_end_and_a_reset_is_gone_at_on
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("control")
+async def test_reading_held_and_let_go_again_makes_no_more_turns(world: World) -> None:
+    gate = Gate(world.hub)
+    peer = Peer(gate)
+    peer.sends(*[NOTHING_ASKED] * MANY)
+    for held in (True, False) * 3:
+        peer.protocol.hold_reading(held=held)
+    assert list(gate._behind) == [peer.protocol]
+    await until(lambda: peer.is_read)
+    peer.protocol.connection_lost(None)
+
+
 def _sockets() -> int:
     gc.collect()
     return sum(type(each) is _WebSocket for each in gc.get_objects())
