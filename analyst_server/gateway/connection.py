@@ -114,14 +114,14 @@ class Connection:
 
     def is_in_step(self, seq: int) -> bool:
         """Tell whether this connection has every event before this one, and its socket takes everything."""
+        if not self.signed_in or self.queue.paused or self._sent_upto is None:  # None: where it begins is not known yet
+            return False
         stream = self._stream
-        return self.signed_in and not self.queue.paused and (stream is None or (stream.live and stream.position < seq))
+        return stream is None or (stream.live and stream.position < seq)
 
     def step_in(self, room: Room) -> SendNow:
         """Stand where the room stands, until it steps out; return how the room sends to it."""
         self._room = room
-        if self._sent_upto is None:
-            self._noted_upto = room.upto - 1
         return self._outlet.sender()
 
     def _step_out(self) -> None:

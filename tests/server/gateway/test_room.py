@@ -137,9 +137,14 @@ class Crowd:
         return socket
 
     def tell(self, seq: int) -> None:
-        """Bring an event to the room as the log does."""
+        """Bring a notification to the room as the log does."""
         body = json.dumps({"id": f"n{seq}", "title": str(seq)}).encode()
         self.hub._rooms["petr"].deliver(Event(PETR, Seq(seq), is_notification=True, body=body))
+
+    def tell_of_a_mark(self, seq: int) -> None:
+        """Likewise a change of state, for which protocol 1 has no word."""
+        body = b'{"ids":["n1"],"state":"read"}'
+        self.hub._rooms["petr"].deliver(Event(PETR, Seq(seq), is_notification=False, body=body))
 
 
 def _principal(_: str) -> Principal:
@@ -163,7 +168,7 @@ async def test_an_event_is_one_call_for_each_that_is_in_step() -> None:
         sockets = [await here.connect(protocol) for protocol in (1, 2, 2)]
         for seq in (1, 2, 5):
             here.tell(seq)
-        assert [socket.calls for socket in sockets] == [3, 3, 3]
+        assert [socket.calls for socket in sockets] == [2, 3, 3]  # the first came without a cursor
         assert [socket.events() for socket in sockets] == [[1, 2, 5]] * 3
         assert here.hub.metrics.events_sent == 9
         assert here.hub.connections_of("petr") == 3
@@ -214,6 +219,19 @@ async def test_the_ledger_hears_how_far_each_device_got() -> None:
         assert here.ledger.sent == {"d0": [(6, 8), (8, 10)], "d1": [(8, 10)]}
         assert here.hub.connections_of("petr") == 0
         assert not here.hub._rooms
+
+
+async def test_the_ledger_hears_nothing_of_a_device_that_got_nothing() -> None:
+    async with crowd() as here:
+        old, new = await here.connect(1), await here.connect(2)
+        here.tell_of_a_mark(7)
+        here.hub.note_progress()
+        assert here.ledger.sent == {"d1": [(0, 0), (0, 7)]}
+        here.tell(9)
+        here.tell_of_a_mark(11)
+        here.hub.note_progress()
+        assert here.ledger.sent == {"d0": [(8, 11)], "d1": [(0, 0), (0, 7), (7, 11)]}
+        assert (old.events(), new.events()) == ([9], [9])
 
 
 async def test_a_broken_socket_is_left_to_its_transport_and_the_others_go_on() -> None:
