@@ -85,6 +85,8 @@ class Room:
             else:
                 member.deliver(outgoing)
         for protocol, members in self._in_step.items():
+            if not members:
+                continue
             frame = outgoing.plain_frame() if protocol == 1 else outgoing.frame()
             if frame is not None:
                 self._metrics.events_sent += len(members)
