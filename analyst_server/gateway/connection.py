@@ -97,8 +97,8 @@ class Connection:
 
     def left(self) -> None:
         """Learn that the client has closed: it gets nothing more, and what is still in the socket's buffer not for ever."""
+        self._end()  # first: whatever else fails, nothing is sent to a descriptor that may soon be another's
         self.note_progress()
-        self._end()
 
     def lost(self) -> None:
         """Learn that the socket is gone."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -232,6 +233,18 @@ async def test_the_ledger_hears_nothing_of_a_device_that_got_nothing() -> None:
         here.hub.note_progress()
         assert here.ledger.sent == {"d0": [(8, 11)], "d1": [(0, 0), (0, 7), (7, 11)]}
         assert (old.events(), new.events()) == ([9], [9])
+
+
+async def test_nothing_is_sent_to_a_connection_that_is_gone_though_its_end_fails() -> None:
+    """Its descriptor may be another's by then."""
+    async with crowd() as here:
+        gone, other = await here.connect(2), await here.connect(2)
+        here.tell(1)
+        del here.ledger.sent  # a ledger that raises
+        with pytest.raises(AttributeError):
+            gone.connection.lost()
+        here.tell(2)
+        assert (gone.events(), other.events()) == ([1], [1, 2])
 
 
 async def test_a_broken_socket_is_left_to_its_transport_and_the_others_go_on() -> None:
