@@ -71,7 +71,7 @@ class DeliveryLedger(Protocol):
 
 
 class SpanNotes:
-    """What was noted of a device since it was last written, merged. Called for every event on every connection, so it makes no objects."""
+    """What was noted of a device since it was last written, merged. Added to every second for every connection, so it makes no objects."""
 
     __slots__ = ("_acknowledged", "_after", "_seen_at", "_upto")
 

@@ -209,7 +209,7 @@ class StreamMerge(Generic[E]):
     __slots__ = ("_held", "_overflowed", "live", "position")
 
     def __init__(self, position: int) -> None:
-        self.position = position  # the last event that went out
+        self.position = position  # the last event that went out; once live, the last that came through here
         self.live = False
         self._held: deque[E] | None = deque()
         self._overflowed = False
