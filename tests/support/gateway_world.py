@@ -27,6 +27,10 @@ from analyst_server.inbox.memory import MemoryInbox
 from analyst_server.wire.publication import MAX_BODY_BYTES
 
 SECRET = "7" * 64
+HANDSHAKE = (
+    b"GET /ws/notifications HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 DEADLINE_S = 30.0
 
 
@@ -136,9 +140,9 @@ class World:
         await client.say(auth)
         return client, await client.hear_all(until="replay_done")
 
-    async def raw(self, path: str = "/ws/notifications") -> "RawClient":
+    async def raw(self) -> "RawClient":
         """Connect below the WebSocket library."""
-        return await RawClient.open(self.port, path)
+        return await RawClient.open(*await asyncio.open_connection("127.0.0.1", self.port))
 
     async def dispatch(self, user: str = "petr", **notification: Any) -> dict[str, Any]:
         """Dispatch through the socket; must be accepted."""
@@ -187,12 +191,8 @@ class RawClient:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int, path: str) -> Self:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+    async def open(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Self:
+        writer.write(HANDSHAKE)
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in head, head
         return cls(reader, writer)

@@ -22,13 +22,7 @@ async def stalled(world: World, *, since: int | None = None) -> RawClient:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", world.port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-    writer.write(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    await reader.readuntil(b"\r\n\r\n")
-    raw = RawClient(reader, writer)
+    raw = await RawClient.open(*await asyncio.open_connection(sock=sock, limit=1024))
     cursor = None if since is None else {"epoch": world.hub.log.epoch, "seq": since}
     auth = {"type": "auth", "token": world.token(), "protocol": 2, "device": "slow", "since": cursor}
     raw.send(json.dumps(auth).encode())

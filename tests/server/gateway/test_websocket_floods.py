@@ -17,7 +17,7 @@ from analyst_server.inbox.log import MarkDraft, Marked
 from analyst_server.inbox.memory import MemoryInbox
 from analyst_server.wire.close_codes import CloseCode
 from analyst_server.wire.frames import close_frame, pong_frame
-from tests.support.gateway_world import World, gateway_world, until
+from tests.support.gateway_world import HANDSHAKE, World, gateway_world, until
 from tests.support.websocket_talk import (
     BINARY,
     CLOSE,
@@ -36,10 +36,6 @@ from tests.support.websocket_talk import (
 )
 
 NOTHING_ASKED = Frame(b"", PONG)  # costs the gateway a frame, and is not answered
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 MANY = 20_000  # frames: 120 KB, less than a read takes
 
 
