@@ -63,10 +63,10 @@ def badge_text(badge: Badge, form: str) -> str:
     if form == "waybar":  # https://man.archlinux.org/man/waybar-custom.5: tooltips are Pango markup
         tooltip = badge.problem or badge.title or "nothing unread"
         return _json({"text": _count(badge), "tooltip": _pango(tooltip), "class": kind, "alt": kind})
-    if form == "tmux":  # `#` begins a format there
+    if form == "tmux":  # `#` begins a format there, and `#(` a command, also where a configuration expands twice
         color = {"problem": "yellow", "critical": "red", "unread": "default", "none": "default"}[kind]
-        words = _words(badge)
-        return f"#[fg={color}]{words.replace('#', '##')}#[default]" if words else ""
+        words = _words(badge).replace("#(", "# (").replace("#", "##")
+        return f"#[fg={color}]{words}#[default]" if words else ""
     if form == "xbar":  # https://github.com/matryer/xbar-plugins: a title line, then the menu; `|` begins parameters
         menu = badge.problem or badge.title
         return f"{_count(badge) or '○'}\n---\n{menu.replace('|', '¦') or 'Nothing unread'}"

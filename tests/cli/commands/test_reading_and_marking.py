@@ -299,7 +299,7 @@ def test_badges_are_what_their_programs_read(cli: Run_, filled: None) -> None:
 def test_a_title_is_no_format_of_the_bar_that_shows_it() -> None:
     badge = Badge(2, "50 %{F#f00} #(reboot) #[bg=red] | bash=x <b>a&b</b>")
     assert badge_text(badge, "tmux") == (
-        "#[fg=default]● 2 50 %{F##f00} ##(reboot) ##[bg=red] | bash=x <b>a&b</b>#[default]"
+        "#[fg=default]● 2 50 %{F##f00} ## (reboot) ##[bg=red] | bash=x <b>a&b</b>#[default]"
     )
     assert badge_text(badge, "polybar") == "● 2 50 % {F#f00} #(reboot) #[bg=red] | bash=x <b>a&b</b>"
     assert badge_text(badge, "xbar").splitlines()[2] == "50 %{F#f00} #(reboot) #[bg=red] ¦ bash=x <b>a&b</b>"
