@@ -207,10 +207,8 @@ def _report(answer: dict[str, Any], *, socket: Path | None) -> None:
         return
     sent = answer["sent"]
     output.note(f"stored; {sent} live connection{'' if sent == 1 else 's'} got it")
-    known = not answer.get("id") or (
-        sent and len(users) == 1
-    )  # of several, those who are connected say nothing of the others
-    unknown = [] if known else _unknown_users(answer["id"], socket=socket)
+    known = sent and len(users) == 1  # of several, those who are connected say nothing of the others
+    unknown = [] if known or not answer.get("id") else _unknown_users(answer["id"], socket=socket)
     if unknown:
         names = ", ".join(map(repr, unknown))
         output.note(f"no device of {names} is known here: check the name, or let them sign in; it is kept for them")

@@ -166,7 +166,7 @@ def _start_logging(*, verbose: bool) -> None:
 
 
 def _collect_seldom() -> None:
-    """Look for garbage in cycles once in ten thousand objects: there is hardly any, and looking took a tenth of the time of a busy gateway."""
+    """Look for garbage in cycles once in ten thousand objects: there is hardly any, and looking took 8 % of a busy gateway's time."""
     gc.collect()
     gc.freeze()  # what is there now stays
     gc.set_threshold(10_000)
